@@ -1,0 +1,1 @@
+//! Covariance of the parameters at the solution.

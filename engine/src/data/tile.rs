@@ -1,0 +1,23 @@
+//! Tiles: consecutive points of the global order, the unit of computing and summing.
+
+use crate::normal::Counts;
+
+/// Points of a tile, unless `--tile-points` says otherwise.
+pub const TILE_POINTS: u64 = 65_536;
+
+/// The used points of one tile, in the dataset's order; points that do not count are already left out.
+///
+/// The order of sums inside a tile goes by a point's rank among the used points of its tile (see `kernel`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tile {
+    /// Its index in the dataset.
+    pub index: u64,
+    /// One column for each variable. `[n_variables][n_used]`
+    pub x: Vec<Vec<f64>>,
+    /// The response. `[n_used]`
+    pub y: Vec<f64>,
+    /// 1/sigma, where points are weighted. `[n_used]`
+    pub inverse_sigma: Option<Vec<f64>>,
+    /// What became of its points.
+    pub counts: Counts,
+}

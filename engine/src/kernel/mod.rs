@@ -1,0 +1,1 @@
+//! Kernels: a tape evaluated over a tile.

@@ -1,0 +1,75 @@
+//! Robust losses, in SciPy's convention: cost = 1/2 S^2 sum rho(z), z = (r/S)^2, S the loss scale.
+
+use serde::{Deserialize, Serialize};
+
+/// The shape of a loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LossKind {
+    /// rho(z) = z: ordinary least squares.
+    #[default]
+    Linear,
+    /// rho(z) = 2 (sqrt(1 + z) - 1): smooth, linear in |r| far out.
+    SoftL1,
+    /// rho(z) = z for z <= 1, 2 sqrt(z) - 1 beyond.
+    Huber,
+    /// rho(z) = ln(1 + z).
+    Cauchy,
+    /// rho(z) = arctan(z): bounded.
+    Arctan,
+}
+
+impl LossKind {
+    /// All kinds with the names used in job files and flags.
+    pub const NAMES: [(&'static str, LossKind); 5] = [
+        ("linear", LossKind::Linear),
+        ("soft_l1", LossKind::SoftL1),
+        ("huber", LossKind::Huber),
+        ("cauchy", LossKind::Cauchy),
+        ("arctan", LossKind::Arctan),
+    ];
+
+    /// `[rho, rho', rho'']` at z >= 0. At z = 0 every loss gives rho = 0, rho' = 1.
+    pub fn rho(self, z: f64) -> [f64; 3] {
+        match self {
+            LossKind::Linear => [z, 1.0, 0.0],
+            LossKind::SoftL1 => {
+                let t = 1.0 + z;
+                let root = crate::math::sqrt(t);
+                // 2 (sqrt(t) - 1) without the cancellation near z = 0
+                [2.0 * z / (root + 1.0), 1.0 / root, -0.5 / (t * root)]
+            }
+            LossKind::Huber => {
+                if z <= 1.0 {
+                    [z, 1.0, 0.0]
+                } else {
+                    let root = crate::math::sqrt(z);
+                    [2.0 * root - 1.0, 1.0 / root, -0.5 / (z * root)]
+                }
+            }
+            LossKind::Cauchy => {
+                let t = 1.0 + z;
+                [crate::math::log1p(z), 1.0 / t, -1.0 / (t * t)]
+            }
+            LossKind::Arctan => {
+                let t = 1.0 + z * z;
+                [crate::math::atan(z), 1.0 / t, -2.0 * z / (t * t)]
+            }
+        }
+    }
+}
+
+/// A loss with its scale S, the residual (in units of sigma) beyond which it bends.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Loss {
+    /// Its shape.
+    pub kind: LossKind,
+    /// S > 0.
+    pub scale: f64,
+}
+
+impl Default for Loss {
+    fn default() -> Self {
+        Self { kind: LossKind::Linear, scale: 1.0 }
+    }
+}
