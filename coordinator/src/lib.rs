@@ -3,4 +3,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod crew;
+pub mod fit;
 pub mod outcome;
+mod starts;

@@ -1,11 +1,14 @@
 //! What a fit tells while it runs and what it yields at the end; the seam between the driver and everything for people.
 
-use nlsq_engine::data::source::DataError;
+use nlsq_engine::covariance::CovarianceError;
+use nlsq_engine::data::source::{DataError, Place};
+use nlsq_engine::minimize::OptionsError;
 use nlsq_engine::normal::Counts;
 use nlsq_engine::params::ParametersError;
 use nlsq_engine::summary::{Iteration, Phase, Status};
 
 use crate::config::JobError;
+use crate::crew::CrewError;
 
 /// Where a parameter rests at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,13 +209,52 @@ pub enum RunError {
     /// Starts and bounds do not fit together.
     #[error(transparent)]
     Parameters(#[from] ParametersError),
+    /// Method, loss and tolerances do not fit together.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    /// Too few points for the parameters.
+    #[error(transparent)]
+    TooFewPoints(#[from] CovarianceError),
+    /// The model cannot be evaluated where the fit is to start.
+    #[error("the model is not finite at the start: {quantity} at {at}{}", place.as_ref().map(|p| format!(" ({p})")).unwrap_or_default())]
+    StartNotFinite {
+        /// "f", or "df/d..." of a parameter.
+        quantity: String,
+        /// The variables of the first such point.
+        at: String,
+        /// Its row, where rows are known.
+        place: Option<Place>,
+    },
+    /// `--listen` names no address.
+    #[error("--listen (cluster.listen): there is no address \"{address}\" on this machine; expected HOST:PORT")]
+    Listen {
+        /// What was given.
+        address: String,
+    },
+    /// The workers could not be started, or were lost.
+    #[error(transparent)]
+    Crew(CrewError),
+}
+
+impl From<CrewError> for RunError {
+    fn from(error: CrewError) -> Self {
+        match error {
+            CrewError::Data(error) => Self::Data(error),
+            other => Self::Crew(other),
+        }
+    }
 }
 
 impl RunError {
     /// What the process returns: 2 usage, job, model or data; 4 lost cluster; 1 a bug of ours.
     pub fn exit_code(&self) -> u8 {
         match self {
-            RunError::Job(_) | RunError::Data(_) | RunError::Parameters(_) => 2,
+            Self::Job(_) | Self::Data(_) | Self::Parameters(_) | Self::Options(_) => 2,
+            Self::TooFewPoints(_) | Self::StartNotFinite { .. } | Self::Listen { .. } => 2,
+            Self::Crew(CrewError::Launch(error)) => error.exit_code(),
+            Self::Crew(CrewError::Data(_)) => 2,
+            Self::Crew(CrewError::Lost { .. }) => 4,
+            Self::Crew(CrewError::Bug { .. }) => 1,
         }
     }
 }
