@@ -11,7 +11,7 @@
 //! ([`minimize::Demand`]), whoever holds the points answers ([`minimize::Answer`]).
 //!
 //! Reading order: `expr` (model language), `diff` (derivatives), `models` (built-in models), `tape` (straight-line code),
-//! `kernel` (a tape over a tile), `normal` (normal equations and how they are summed), `params` and `loss`, `minimize`
+//! `kernel` (a tape over a tile), `normal` (normal equations and how they are summed), `params` and `loss`, `linalg`, `minimize`
 //! (the state machine), `covariance` and `summary` (what is known at the end), `data` (points and where they come from).
 
 pub mod covariance;
@@ -19,6 +19,7 @@ pub mod data;
 pub mod diff;
 pub mod expr;
 pub mod kernel;
+pub mod linalg;
 pub mod loss;
 pub mod math;
 pub mod minimize;

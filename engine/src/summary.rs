@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::normal::NormalEquations;
+
 /// One pass of the fit, for log, progress, history and report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Iteration {
@@ -9,7 +11,7 @@ pub struct Iteration {
     pub pass: u64,
     /// The phase that asked for it.
     pub phase: Phase,
-    /// Cost at the point that this pass evaluated; NaN if the model was not finite there.
+    /// Cost at the point that this pass evaluated (the lowest of several); NaN if the model was not finite there.
     pub cost: f64,
     /// Largest cosine between the residual and a column of J, at the best point so far.
     pub gradient_norm: f64,
@@ -17,7 +19,7 @@ pub struct Iteration {
     pub step_norm: f64,
     /// Levenberg-Marquardt damping of that step.
     pub damping: f64,
-    /// Trust radius that the step had to keep.
+    /// Trust radius that the step had to keep, in the units of the residual.
     pub radius: f64,
     /// Whether the step was accepted.
     pub accepted: bool,
@@ -45,4 +47,41 @@ pub enum Status {
     Interrupted,
     /// The problem could not be evaluated.
     Failed,
+}
+
+/// The side on which a bound holds a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// The lower bound.
+    Min,
+    /// The upper bound.
+    Max,
+}
+
+/// How a fit ended and where. Vectors run over the free parameters, in the order of [`crate::params::Parameters::free`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// How it ended.
+    pub status: Status,
+    /// The inequality that ended it, with its numbers.
+    pub reason: String,
+    /// The best point that was accepted; the start if none was. `[n_free]`
+    pub theta: Vec<f64>,
+    /// The normal equations at that point.
+    pub normal: NormalEquations,
+    /// Accepted steps.
+    pub iterations: u64,
+    /// Passes answered.
+    pub passes: u64,
+    /// `max_j |g_j| / (||J_j|| sqrt(2 cost))` over the coordinates free to move; 0 where the cost is 0, NaN where the
+    /// normal equations are not finite.
+    pub gradient_norm: f64,
+    /// `sqrt(2 predicted) / sqrt(2 cost)`, with the reduction predicted for the full Gauss-Newton step from here: what is
+    /// left to gain, as a fraction of the residual's length. 0 where the cost is 0, NaN as above.
+    pub offset: f64,
+    /// Which bound holds a parameter: it equals the bound, and the cost would fall beyond it.
+    pub at_bound: Vec<Option<Side>>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
 }

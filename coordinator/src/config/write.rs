@@ -1,0 +1,138 @@
+//! A job as a job file that reads back to the same job.
+
+use std::fmt::Write as _;
+
+use super::keys::{KEYS, PARAMETER_KEYS, SECTIONS};
+use super::value::Value;
+use super::{DEVICES, Job, METHODS, NONFINITE, PLACEMENTS, PROGRESS, Start, word_of};
+use nlsq_engine::data::spec::CsvOptions;
+use nlsq_engine::loss::LossKind;
+
+impl Job {
+    /// The job as it was run, flags merged in; paths are absolute or start from `data.base`, which is absolute.
+    pub fn to_toml(&self) -> String {
+        let mut text = String::new();
+        for section in SECTIONS {
+            let mut lines = String::new();
+            if section == "parameters" {
+                self.write_parameters(&mut lines);
+            }
+            for key in KEYS.iter().filter(|key| key.section == section) {
+                if let Some(value) = self.value(section, key.name) {
+                    let _ = writeln!(lines, "{} = {}", key.name, toml_of(&value));
+                }
+            }
+            if !lines.is_empty() {
+                let gap = if text.is_empty() { "" } else { "\n" };
+                let _ = write!(text, "{gap}[{section}]\n{lines}");
+            }
+        }
+        text
+    }
+
+    /// What the job holds for a key of the table; none where it holds nothing.
+    fn value(&self, section: &str, name: &str) -> Option<Value> {
+        let text = |text: &str| Some(Value::Text(text.to_string()));
+        let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|p| Value::Text(p.display().to_string()));
+        let (fit, cluster, output, data) = (&self.fit, &self.cluster, &self.output, &self.data);
+        match (section, name) {
+            ("model", "expression") => if self.model.builtin.is_none() { text(&self.model.expression) } else { None },
+            ("model", "builtin") => self.model.builtin.clone().map(Value::Text),
+            ("data", "files") => (!data.files.is_empty()).then(|| Value::List(data.files.clone())),
+            ("data", "x") => Some(Value::List(data.x.clone())),
+            ("data", "y") => text(&data.y),
+            ("data", "sigma") => data.sigma.clone().map(Value::Text),
+            ("data", "weights") => data.weights.clone().map(Value::Text),
+            ("data", "mask") => data.mask.clone().map(Value::Text),
+            ("data", "csv") => csv_text(&data.csv).map(Value::Text),
+            ("data", "base") => text(&data.base.display().to_string()),
+            ("fit", "p0") => None, // starts stand in [parameters]
+            ("fit", "method") => text(word_of(&METHODS, fit.minimizer.method)),
+            ("fit", "absolute_sigma") => Some(Value::Switch(fit.absolute_sigma)),
+            ("fit", "loss") => text(word_of(&LossKind::NAMES, fit.loss.kind)),
+            ("fit", "loss_scale") => Some(Value::Number(fit.loss.scale)),
+            ("fit", "nonfinite") => text(word_of(&NONFINITE, fit.nonfinite)),
+            ("fit", "xtol") => Some(Value::Number(fit.minimizer.xtol)),
+            ("fit", "ftol") => Some(Value::Number(fit.minimizer.ftol)),
+            ("fit", "gtol") => Some(Value::Number(fit.minimizer.gtol)),
+            ("fit", "max_passes") => Some(Value::Count(fit.minimizer.max_passes)),
+            ("fit", "device") => text(word_of(&DEVICES, fit.device)),
+            ("fit", "threads") => fit.threads.map(|threads| Value::Count(threads as u64)),
+            ("fit", "tile_points") => Some(Value::Count(fit.tile_points)),
+            ("cluster", "workers") => cluster.workers.map(|(min, max)| Value::Workers(min, max)),
+            ("cluster", "listen") => cluster.listen.clone().map(Value::Text),
+            ("cluster", "token_file") => path(&cluster.token_file),
+            ("cluster", "placement") => text(word_of(&PLACEMENTS, cluster.placement)),
+            ("output", "dir") => path(&output.dir),
+            ("output", "overwrite") => Some(Value::Switch(output.overwrite)),
+            ("output", "progress") => text(word_of(&PROGRESS, output.progress)),
+            ("output", "json") => Some(Value::Switch(output.json)),
+            _ => panic!("the key {section}.{name} of the table has no place in a job"),
+        }
+    }
+
+    fn write_parameters(&self, lines: &mut String) {
+        let [start_key, min_key, max_key, value_key, fixed_key] = PARAMETER_KEYS.map(|(key, _)| key);
+        for parameter in &self.parameters {
+            let start = match parameter.start {
+                Start::Given(start) => float(start),
+                Start::Auto => "\"auto\"".into(),
+            };
+            let first = if parameter.fixed { value_key } else { start_key };
+            // bounds are always written: an absent one of a built-in model would be its default, not open
+            let _ = write!(
+                lines,
+                "{} = {{ {first} = {start}, {min_key} = {}, {max_key} = {}",
+                key_text(&parameter.name),
+                float(parameter.min),
+                float(parameter.max)
+            );
+            *lines += &if parameter.fixed { format!(", {fixed_key} = true }}\n") } else { " }\n".to_string() };
+        }
+    }
+}
+
+fn toml_of(value: &Value) -> String {
+    match value {
+        Value::Text(text) => quoted(text),
+        Value::List(items) => format!("[{}]", items.iter().map(|item| quoted(item)).collect::<Vec<_>>().join(", ")),
+        Value::Number(number) => float(*number),
+        Value::Count(count) => count.to_string(),
+        Value::Switch(on) => on.to_string(),
+        Value::Workers(min, max) if min == max => min.to_string(),
+        Value::Workers(min, max) => quoted(&format!("{min}..{max}")),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_string()).to_string()
+}
+
+/// The shortest text that reads back to the same bits, as TOML has it.
+fn float(number: f64) -> String {
+    if number.is_infinite() {
+        return if number > 0.0 { "inf" } else { "-inf" }.to_string();
+    }
+    format!("{number:?}")
+}
+
+fn key_text(name: &str) -> String {
+    let bare = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if bare { name.to_string() } else { quoted(name) }
+}
+
+fn csv_text(csv: &CsvOptions) -> Option<String> {
+    let mut parts = Vec::new();
+    match csv.separator {
+        Some(b'\t') => parts.push("sep=tab".to_string()),
+        Some(b',') => parts.push("sep=comma".to_string()),
+        Some(b' ') => parts.push("sep=space".to_string()),
+        Some(byte) => parts.push(format!("sep={}", char::from(byte))),
+        None => {}
+    }
+    parts.extend(csv.comment.map(|byte| format!("comment={}", char::from(byte))));
+    if !csv.header {
+        parts.push("header=no".to_string());
+    }
+    (!parts.is_empty()).then(|| parts.join(","))
+}

@@ -1,0 +1,260 @@
+//! What a fit tells while it runs and what it yields at the end; the seam between the driver and everything for people.
+
+use nlsq_engine::covariance::CovarianceError;
+use nlsq_engine::data::source::{DataError, Place};
+use nlsq_engine::minimize::OptionsError;
+use nlsq_engine::normal::Counts;
+use nlsq_engine::params::ParametersError;
+use nlsq_engine::summary::{Iteration, Phase, Status};
+
+use crate::config::JobError;
+use crate::crew::CrewError;
+
+/// Where a parameter rests at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BoundSide {
+    /// On its lower bound.
+    Min,
+    /// On its upper bound.
+    Max,
+}
+
+impl BoundSide {
+    /// As result.json writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            BoundSide::Min => "min",
+            BoundSide::Max => "max",
+        }
+    }
+}
+
+/// One parameter at the end of a fit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParameterOutcome {
+    /// Its name in the expression.
+    pub name: String,
+    /// Its best value.
+    pub value: f64,
+    /// Its standard error; none if fixed, at an active bound, or not determined by the data.
+    pub stderr: Option<f64>,
+    /// Where it started.
+    pub start: f64,
+    /// Lower bound, `-inf` if there is none.
+    pub min: f64,
+    /// Upper bound, `+inf` if there is none.
+    pub max: f64,
+    /// Whether it was kept at its start.
+    pub fixed: bool,
+    /// The active bound it rests on: equal to it, with a multiplier of the sign that holds it there.
+    pub at_bound: Option<BoundSide>,
+}
+
+/// Wall-clock seconds of a fit and of its parts.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Seconds {
+    /// From the start of reading to the end of the covariance.
+    pub total: f64,
+    /// Reading points.
+    pub read: f64,
+    /// Evaluating tiles, the slowest worker of each pass.
+    pub compute: f64,
+    /// The rest of the passes: spreading theta, merging sums, deciding.
+    pub reduce: f64,
+    /// Writing checkpoints.
+    pub checkpoint: f64,
+}
+
+/// All that is known at the end of a fit, whatever its end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// How it ended.
+    pub status: Status,
+    /// Which test ended it, in words.
+    pub reason: String,
+    /// The expression fitted.
+    pub model: String,
+    /// In the model's order.
+    pub parameters: Vec<ParameterOutcome>,
+    /// What became of the points.
+    pub counts: Counts,
+    /// Number of free parameters, those at bounds counted.
+    pub n_free: usize,
+    /// n_used - n_free.
+    pub dof: u64,
+    /// 1/2 S^2 sum rho((r/S)^2).
+    pub cost: f64,
+    /// sum r^2, without the loss.
+    pub rss: f64,
+    /// 2 cost / dof.
+    pub reduced_chi2: f64,
+    /// sqrt(rss / dof).
+    pub residual_stddev: f64,
+    /// 1 - sum w (f - y)^2 / sum w (y - ybar_w)^2, w = 1/sigma^2; NaN where y does not vary.
+    pub r_squared: f64,
+    /// max_j |g_j| / (||J_j|| sqrt(2 cost)) over the coordinates free to move.
+    pub gradient_norm: f64,
+    /// Of J with its columns scaled to length 1; none if there is no such J.
+    pub condition_number: Option<f64>,
+    /// Row-major, over all parameters; zeros for the fixed and those at active bounds. `[p x p]`
+    pub covariance: Vec<f64>,
+    /// Passes over the data.
+    pub passes: u64,
+    /// Accepted steps.
+    pub iterations: u64,
+    /// Passes of each phase.
+    pub phases: Vec<(Phase, u64)>,
+    /// What a person should know before using the numbers.
+    pub warnings: Vec<String>,
+    /// What evaluated the points.
+    pub device: String,
+    /// Workers of the last generation.
+    pub workers: usize,
+    /// Generations it took; 1 if no worker was lost.
+    pub generations: u64,
+    /// Where the time went.
+    pub seconds: Seconds,
+}
+
+/// What is fitted, known before the first point is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct About {
+    /// The expression.
+    pub model: String,
+    /// Names and starts of all parameters, in the model's order.
+    pub parameters: Vec<(String, f64)>,
+    /// Rows of the dataset, whatever becomes of them.
+    pub n_points: u64,
+    /// Tiles they are cut into.
+    pub tiles: u64,
+    /// Workers that share them.
+    pub workers: usize,
+    /// What evaluates them.
+    pub device: String,
+}
+
+/// One pass as the driver saw it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PassRecord {
+    /// The minimizer's record.
+    pub iteration: Iteration,
+    /// Wall-clock seconds of the pass.
+    pub seconds: f64,
+    /// Points evaluated.
+    pub points: u64,
+}
+
+/// How much a note matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// A change of state.
+    Info,
+    /// Look here first.
+    Warn,
+    /// A person must act.
+    Error,
+}
+
+impl Level {
+    /// As log.jsonl writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+        }
+    }
+}
+
+/// Who watches a fit: progress, history and log.
+pub trait Observer {
+    /// The job is understood and the points are about to be read.
+    fn started(&mut self, about: &About) {
+        let _ = about;
+    }
+
+    /// Points read so far.
+    fn loading(&mut self, points_done: u64, points_total: u64) {
+        let _ = (points_done, points_total);
+    }
+
+    /// A pass was answered.
+    fn iteration(&mut self, record: &PassRecord) {
+        let _ = record;
+    }
+
+    /// Something worth knowing happened.
+    fn note(&mut self, level: Level, text: &str) {
+        let _ = (level, text);
+    }
+
+    /// The fit ended; nothing follows.
+    fn finished(&mut self, outcome: &Outcome) {
+        let _ = outcome;
+    }
+}
+
+/// Nobody watches.
+impl Observer for () {}
+
+/// Why a run yields no outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The job cannot be understood or does not fit its data.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// The data cannot be read or hold what they must not.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Starts and bounds do not fit together.
+    #[error(transparent)]
+    Parameters(#[from] ParametersError),
+    /// Method, loss and tolerances do not fit together.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    /// Too few points for the parameters.
+    #[error(transparent)]
+    TooFewPoints(#[from] CovarianceError),
+    /// The model cannot be evaluated where the fit is to start.
+    #[error("the model is not finite at the start: {quantity} at {at}{}", place.as_ref().map(|p| format!(" ({p})")).unwrap_or_default())]
+    StartNotFinite {
+        /// "f", or "df/d..." of a parameter.
+        quantity: String,
+        /// The variables of the first such point.
+        at: String,
+        /// Its row, where rows are known.
+        place: Option<Place>,
+    },
+    /// `--listen` names no address.
+    #[error("--listen (cluster.listen): there is no address \"{address}\" on this machine; expected HOST:PORT")]
+    Listen {
+        /// What was given.
+        address: String,
+    },
+    /// The workers could not be started, or were lost.
+    #[error(transparent)]
+    Crew(CrewError),
+}
+
+impl From<CrewError> for RunError {
+    fn from(error: CrewError) -> Self {
+        match error {
+            CrewError::Data(error) => Self::Data(error),
+            other => Self::Crew(other),
+        }
+    }
+}
+
+impl RunError {
+    /// What the process returns: 2 usage, job, model or data; 4 lost cluster; 1 a bug of ours.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Job(_) | Self::Data(_) | Self::Parameters(_) | Self::Options(_) => 2,
+            Self::TooFewPoints(_) | Self::StartNotFinite { .. } | Self::Listen { .. } => 2,
+            Self::Crew(CrewError::Launch(error)) => error.exit_code(),
+            Self::Crew(CrewError::Data(_)) => 2,
+            Self::Crew(CrewError::Lost { .. }) => 4,
+            Self::Crew(CrewError::Bug { .. }) => 1,
+        }
+    }
+}

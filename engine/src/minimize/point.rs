@@ -1,0 +1,90 @@
+//! An accepted point and what its normal equations say about it.
+
+use serde::{Deserialize, Serialize};
+
+use super::lm::Model;
+use crate::linalg::norm;
+use crate::normal::NormalEquations;
+use crate::summary::Side;
+
+/// Relative rounding of a cost: a sum of squares whose residuals carry a few roundings each. 450 roundings of f64.
+const COST_ROUNDING: f64 = 1e-13;
+
+/// Roundings of the model's value, relative to the size of the terms that make it.
+const MODEL_ROUNDING: f64 = 8.0 * f64::EPSILON;
+
+/// A point with finite normal equations.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Point {
+    pub(super) theta: Vec<f64>,
+    pub(super) normal: NormalEquations,
+    /// `max_j |g_j| / (|J_j| sqrt(2 cost))` over the coordinates free to move.
+    pub(super) gradient_norm: f64,
+    /// Reduction of the cost that the full Gauss-Newton step promises; infinite if there is no such step.
+    pub(super) attainable: f64,
+    /// `|D s|` of that step.
+    pub(super) full_length: f64,
+    /// `|D theta|`.
+    pub(super) theta_length: f64,
+    /// Differences of cost below this are rounding.
+    pub(super) cost_rounding: f64,
+}
+
+impl Point {
+    pub(super) fn new(theta: Vec<f64>, normal: NormalEquations, scale: &[f64], lower: &[f64], upper: &[f64]) -> Self {
+        let model = Model::new(&normal, &theta, scale, lower, upper);
+        let full = model.gauss_newton();
+        let residual = (2.0 * normal.cost).sqrt();
+        let lengths = column_lengths(&normal);
+        Self {
+            gradient_norm: gradient_norm(&theta, &normal, lower, upper),
+            attainable: full.as_ref().map_or(f64::INFINITY, |step| model.reduction(&step.u).max(0.0)),
+            full_length: full.map_or(f64::INFINITY, |step| step.length),
+            theta_length: scaled_length(&theta, scale),
+            // the terms of the model have the size |J_j theta_j|: what they round to, the residual cannot resolve
+            cost_rounding: COST_ROUNDING * normal.cost + MODEL_ROUNDING * residual * scaled_length(&theta, &lengths),
+            theta,
+            normal,
+        }
+    }
+
+    /// `sqrt(2 attainable) / sqrt(2 cost)`, the relative offset of Bates & Watts (Technometrics 23 (1981) 179) without
+    /// its factor of degrees of freedom: the part of the residual that lies in the plane of the columns of J.
+    pub(super) fn offset(&self) -> f64 {
+        if self.normal.cost == 0.0 { 0.0 } else { (self.attainable / self.normal.cost).sqrt() }
+    }
+}
+
+/// `|J_j|`. `[p]`
+pub(super) fn column_lengths(normal: &NormalEquations) -> Vec<f64> {
+    (0..normal.n_free).map(|j| normal.entry(j, j).sqrt()).collect()
+}
+
+/// `|D theta|` with the diagonal D.
+pub(super) fn scaled_length(theta: &[f64], scale: &[f64]) -> f64 {
+    norm(&theta.iter().zip(scale).map(|(t, d)| t * d).collect::<Vec<_>>())
+}
+
+/// The bound that holds each parameter: it equals the bound, and the cost would fall beyond it.
+pub(super) fn active_bounds(theta: &[f64], gradient: &[f64], lower: &[f64], upper: &[f64]) -> Vec<Option<Side>> {
+    let side = |j: usize| {
+        if theta[j] == lower[j] && gradient[j] > 0.0 {
+            Some(Side::Min)
+        } else if theta[j] == upper[j] && gradient[j] < 0.0 {
+            Some(Side::Max)
+        } else {
+            None
+        }
+    };
+    (0..theta.len()).map(side).collect()
+}
+
+/// The largest cosine between the residual and a column of J, over the coordinates free to move. 0 where the cost is 0.
+fn gradient_norm(theta: &[f64], normal: &NormalEquations, lower: &[f64], upper: &[f64]) -> f64 {
+    let residual = (2.0 * normal.cost).sqrt();
+    let active = active_bounds(theta, &normal.jtr, lower, upper);
+    let lengths = column_lengths(normal);
+    let cosine = |j: usize| normal.jtr[j].abs() / lengths[j] / residual;
+    let movable = (0..normal.n_free).filter(|&j| active[j].is_none() && lengths[j] > 0.0 && residual > 0.0);
+    movable.map(cosine).fold(0.0, f64::max)
+}

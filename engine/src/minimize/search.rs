@@ -1,0 +1,117 @@
+//! What becomes of a trial: the gain ratio accepts or rejects it and sets the next radius.
+
+/// Accept a trial if it brings at least this part of the reduction promised (MINPACK).
+const ACCEPT: f64 = 1e-4;
+
+/// Below this gain ratio the radius shrinks.
+const POOR: f64 = 0.25;
+
+/// From this gain ratio on the radius grows.
+const GOOD: f64 = 0.75;
+
+/// The radius shrinks at most to this part at once, however bad the trial; where the model was not finite it shrinks so far.
+const STRONGEST_SHRINK: f64 = 0.1;
+
+/// An accepted polishing step lowers the offset at least to this part.
+const POLISH: f64 = 0.9;
+
+/// What a trial promised and what it brought.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gain {
+    /// Reduction of the cost promised by the model, >= 0.
+    pub(super) predicted: f64,
+    /// Reduction of the cost; NaN if the trial was not finite.
+    pub(super) actual: f64,
+    /// Slope g's of the cost along the step, <= 0.
+    pub(super) slope: f64,
+    /// Differences below this are rounding.
+    pub(super) rounding: f64,
+    /// Offset at the accepted point.
+    pub(super) offset_before: f64,
+    /// Offset at the trial.
+    pub(super) offset_after: f64,
+}
+
+/// What becomes of a trial.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Verdict {
+    /// Go there; the next radius as a function of this one.
+    Accept,
+    /// Stay and shrink.
+    Reject,
+    /// Stay: the costs agree to rounding and the offset fell no further.
+    Floor,
+}
+
+impl Gain {
+    /// Actual over predicted reduction.
+    fn ratio(&self) -> f64 {
+        if self.predicted > 0.0 { self.actual / self.predicted } else { f64::NEG_INFINITY }
+    }
+
+    /// Neither the promise nor what came of it can be told from rounding.
+    fn drowned(&self) -> bool {
+        self.predicted <= self.rounding && self.actual.abs() <= self.rounding
+    }
+
+    /// Where costs can be told apart they decide; where not, the offset does, which keeps its digits much longer: it is
+    /// made of the gradient, which goes to zero linearly while the cost flattens quadratically.
+    pub(super) fn verdict(&self) -> Verdict {
+        if self.drowned() {
+            if self.offset_after <= POLISH * self.offset_before { Verdict::Accept } else { Verdict::Floor }
+        } else if self.ratio() >= ACCEPT {
+            Verdict::Accept
+        } else {
+            Verdict::Reject
+        }
+    }
+
+    /// The radius after this trial, `length` being |D s| and `cut` whether the radius cut the step. MINPACK's rules:
+    /// on a poor gain shrink to the minimum of the parabola through both costs and the slope.
+    pub(super) fn radius(&self, radius: f64, length: f64, cut: bool) -> f64 {
+        if !self.actual.is_finite() {
+            return STRONGEST_SHRINK * radius.min(length);
+        }
+        if self.drowned() {
+            return radius.max(2.0 * length);
+        }
+        if self.ratio() <= POOR {
+            let parabola = if self.actual >= 0.0 { 0.5 } else { 0.5 * self.slope / (self.slope + self.actual) };
+            return parabola.clamp(STRONGEST_SHRINK, 0.5) * radius.min(10.0 * length);
+        }
+        if !cut || self.ratio() >= GOOD { 2.0 * length } else { radius }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAIR: Gain =
+        Gain { predicted: 2.0, actual: 1.0, slope: -4.0, rounding: 1e-13, offset_before: 0.5, offset_after: 0.4 };
+
+    #[test]
+    fn the_gain_ratio_decides() {
+        for (actual, verdict, radius) in [
+            (1.9, Verdict::Accept, 2.0),      // good: twice the step
+            (1.0, Verdict::Accept, 1.0),      // fair: stays
+            (0.3, Verdict::Accept, 0.5),      // poor: half
+            (1e-5, Verdict::Reject, 0.5),     // no gain worth the name
+            (-4.0, Verdict::Reject, 0.25),    // parabola: 0.5 * -4 / (-4 - 4)
+            (-1e9, Verdict::Reject, 0.1),     // the strongest
+            (f64::NAN, Verdict::Reject, 0.1), // not finite
+            (f64::NEG_INFINITY, Verdict::Reject, 0.1),
+        ] {
+            let gain = Gain { actual, ..FAIR };
+            assert_eq!((gain.verdict(), gain.radius(1.0, 1.0, true)), (verdict, radius), "actual = {actual}");
+        }
+    }
+
+    #[test]
+    fn below_rounding_the_offset_decides() {
+        let drowned = Gain { predicted: 1e-15, actual: -1e-15, ..FAIR };
+        assert_eq!(drowned.verdict(), Verdict::Accept);
+        assert_eq!(Gain { offset_after: 0.5, ..drowned }.verdict(), Verdict::Floor);
+        assert_eq!(Gain { actual: -1e-12, ..drowned }.verdict(), Verdict::Reject, "a rise beyond rounding is a rise");
+    }
+}

@@ -1,0 +1,77 @@
+//! When a fit is over. Each test is one inequality; all are free of scale, so units of parameters and of y do not matter.
+//!
+//! [`converged`] is asked at accepted points only: that a step was rejected says nothing about the minimum. [`floor`] is
+//! asked when no step can show progress any more because costs differ by less than their rounding; it then looks at the
+//! accepted point, not at the step.
+
+use super::options::Options;
+use super::point::Point;
+
+/// At the rounding floor: the offset below which a point counts as the minimum.
+const FLOOR_OFFSET: f64 = 1e-6;
+
+/// At the rounding floor: the length of the full Gauss-Newton step, relative to theta, below which it does.
+/// Decides for fits so exact that their residual is itself made of roundings, where the offset means nothing.
+const FLOOR_STEP: f64 = 1e-8;
+
+/// The accepted step that led to a point.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    /// `|D s|`.
+    pub(super) length: f64,
+    /// Zero if the radius did not cut the step.
+    pub(super) damping: f64,
+}
+
+/// The test that holds at an accepted point, with its numbers. `arrival` is `None` at the start.
+pub(super) fn converged(point: &Point, arrival: Option<Arrival>, options: &Options) -> Option<String> {
+    gradient(point, options.gtol)
+        .or_else(|| gain(point, options.ftol))
+        .or_else(|| arrival.and_then(|step| self::step(point, step, options.xtol)))
+}
+
+/// `max_j |g_j| / (|J_j| sqrt(2 cost)) <= gtol`.
+fn gradient(point: &Point, gtol: f64) -> Option<String> {
+    if gtol == 0.0 {
+        return None;
+    }
+    if point.normal.cost == 0.0 {
+        return Some("gtol: the cost is exactly 0".into());
+    }
+    (point.gradient_norm <= gtol)
+        .then(|| format!("gtol: max |g_j| / (|J_j| sqrt(2 cost)) = {:.2e} <= {gtol:e}", point.gradient_norm))
+}
+
+/// `sqrt(2 predicted) <= ftol sqrt(2 cost)`.
+fn gain(point: &Point, ftol: f64) -> Option<String> {
+    (ftol > 0.0 && point.offset() <= ftol).then(|| {
+        format!("ftol: sqrt(predicted reduction / cost) of the Gauss-Newton step = {:.2e} <= {ftol:e}", point.offset())
+    })
+}
+
+/// `|D s| <= xtol |D theta|`, the step not cut by the radius.
+fn step(point: &Point, step: Arrival, xtol: f64) -> Option<String> {
+    (xtol > 0.0 && step.damping == 0.0 && step.length <= xtol * point.theta_length).then(|| {
+        format!("xtol: |D s| / |D theta| of the last step = {:.2e} <= {xtol:e}", step.length / point.theta_length)
+    })
+}
+
+/// Whether rounding alone keeps the fit from going on: all that the model still promises is less than the rounding of the
+/// cost, and the point is close to the minimum by offset or by step.
+pub(super) fn floor(point: &Point) -> Option<String> {
+    if point.attainable > point.cost_rounding {
+        return None;
+    }
+    let offset = point.offset();
+    if offset <= FLOOR_OFFSET {
+        return Some(format!(
+            "rounding floor: what is left to gain is below the rounding of the cost; offset = {offset:.2e} <= {FLOOR_OFFSET:e}"
+        ));
+    }
+    (point.full_length <= FLOOR_STEP * point.theta_length).then(|| {
+        format!(
+            "rounding floor: the residual is made of roundings; |D s| / |D theta| of the Gauss-Newton step = {:.2e} <= {FLOOR_STEP:e}",
+            point.full_length / point.theta_length
+        )
+    })
+}
