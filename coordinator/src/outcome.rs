@@ -3,28 +3,9 @@
 use nlsq_engine::data::source::DataError;
 use nlsq_engine::normal::Counts;
 use nlsq_engine::params::ParametersError;
-use nlsq_engine::summary::{Iteration, Phase, Status};
+use nlsq_engine::summary::{Iteration, Phase, Side, Status};
 
 use crate::config::JobError;
-
-/// Where a parameter rests at the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BoundSide {
-    /// On its lower bound.
-    Min,
-    /// On its upper bound.
-    Max,
-}
-
-impl BoundSide {
-    /// As result.json writes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            BoundSide::Min => "min",
-            BoundSide::Max => "max",
-        }
-    }
-}
 
 /// One parameter at the end of a fit.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +25,7 @@ pub struct ParameterOutcome {
     /// Whether it was kept at its start.
     pub fixed: bool,
     /// The active bound it rests on: equal to it, with a multiplier of the sign that holds it there.
-    pub at_bound: Option<BoundSide>,
+    pub at_bound: Option<Side>,
 }
 
 /// Wall-clock seconds of a fit and of its parts.
@@ -185,7 +166,7 @@ pub trait Observer {
         let _ = (level, text);
     }
 
-    /// The fit ended; nothing follows.
+    /// The fit ended; nothing follows. Called by whoever called the driver, not by the driver.
     fn finished(&mut self, outcome: &Outcome) {
         let _ = outcome;
     }

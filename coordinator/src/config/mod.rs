@@ -134,7 +134,6 @@ pub enum ProgressMode {
     None,
 }
 
-const METHODS: [(&str, Method); 3] = [("hybrid", Method::Hybrid), ("lm", Method::Lm), ("trf", Method::Trf)];
 const NONFINITE: [(&str, NonFinite); 2] = [("error", NonFinite::Error), ("skip", NonFinite::Skip)];
 const DEVICES: [(&str, Device); 2] = [("auto", Device::Auto), ("cpu", Device::Cpu)];
 const PLACEMENTS: [(&str, Placement); 2] =
@@ -298,7 +297,7 @@ fn read_fit(settings: &Settings) -> Result<FitSettings, JobError> {
     });
     Ok(FitSettings {
         minimizer: Options {
-            method: chosen(settings, "fit", "method", &METHODS),
+            method: chosen(settings, "fit", "method", &Method::NAMES),
             xtol: tolerance("xtol"),
             ftol: tolerance("ftol"),
             gtol: tolerance("gtol"),
@@ -350,3 +349,6 @@ fn run_name(job_file: Option<&Path>, builtin: Option<&str>) -> String {
     let name = stem.or(builtin.map(String::from)).unwrap_or_else(|| "fit".into());
     name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

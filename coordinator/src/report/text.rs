@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use nlsq_engine::summary::Side;
+
 use super::history::phase_name;
 use super::result::{ParameterResult, RunResult, status_name};
 
@@ -67,9 +69,10 @@ fn parameter_row(p: &ParameterResult) -> [String; 7] {
         (None, None) => "-".into(),
         (min, max) => format!("[{}, {}]", side(min, "-inf"), side(max, "inf")),
     };
-    let flag = match (p.fixed, p.at_bound.as_deref()) {
+    let flag = match (p.fixed, p.at_bound) {
         (true, _) => "fixed".into(),
-        (false, Some(side)) => format!("at {side}"),
+        (false, Some(Side::Min)) => "at min".into(),
+        (false, Some(Side::Max)) => "at max".into(),
         (false, None) if p.stderr.is_none() => "not determined".into(),
         _ => String::new(),
     };
