@@ -133,3 +133,67 @@ pub fn packed_index(p: usize, j: usize, k: usize) -> usize {
     debug_assert!(j <= k && k < p);
     j * p - j * (j + 1) / 2 + k
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::tree::{TreeFold, TreeNode};
+    use proptest::prelude::*;
+
+    fn tile(values: &[f64]) -> Sums {
+        Sums::of_tile(values.to_vec(), Counts { used: 1, masked: 0, nonfinite: 0 })
+    }
+
+    #[test]
+    fn merging_keeps_what_plain_addition_loses() {
+        let total = tile(&[1e16]).merge(&tile(&[1.0])).merge(&tile(&[-1e16]));
+        assert_eq!(total.totals(), [1.0]);
+        assert_eq!(total.counts.used, 3);
+    }
+
+    #[test]
+    fn sums_that_are_not_finite_stay_so() {
+        assert!(tile(&[f64::NAN]).merge(&tile(&[1.0])).totals()[0].is_nan());
+        assert_eq!(tile(&[f64::MAX]).merge(&tile(&[f64::MAX])).totals(), [f64::INFINITY]);
+        assert_eq!(tile(&[f64::INFINITY]).merge(&tile(&[1.0])).totals(), [f64::INFINITY]);
+    }
+
+    #[test]
+    fn packed_triangle_is_dense_and_in_order() {
+        for p in 1..6 {
+            let all: Vec<usize> = (0..p).flat_map(|j| (j..p).map(move |k| packed_index(p, j, k))).collect();
+            assert_eq!(all, (0..p * (p + 1) / 2).collect::<Vec<_>>());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_tree_gives_the_same_bits_for_any_owners_and_arrival(
+            values in prop::collection::vec(-1e6..1e6f64, 1..200),
+            owners in prop::collection::vec(0..7usize, 200),
+            order in prop::collection::vec(any::<u32>(), 200),
+        ) {
+            let n = values.len();
+            let merge = |a: Sums, b: Sums| a.merge(&b);
+            let mut alone = TreeFold::new(n as u64);
+            for (k, v) in values.iter().enumerate() {
+                alone.add(TreeNode::tile(k as u64), tile(&[*v]), merge);
+            }
+            let mut shuffled: Vec<usize> = (0..n).collect();
+            shuffled.sort_by_key(|&k| order[k]);
+            let mut parts: Vec<TreeFold<Sums>> = (0..7).map(|_| TreeFold::new(n as u64)).collect();
+            for k in shuffled {
+                parts[owners[k]].add(TreeNode::tile(k as u64), tile(&[values[k]]), merge);
+            }
+            let mut root = TreeFold::new(n as u64);
+            for (node, sums) in parts.into_iter().rev().flat_map(TreeFold::into_nodes) {
+                root.add(node, sums, merge);
+            }
+            prop_assert_eq!(root.root(), alone.root());
+            let exact: f64 = values.iter().sum();
+            let found = alone.root().unwrap().totals()[0];
+            prop_assert!((found - exact).abs() <= 1e-9 * values.iter().map(|v| v.abs()).sum::<f64>());
+            prop_assert_eq!(alone.root().unwrap().counts.used, n as u64);
+        }
+    }
+}

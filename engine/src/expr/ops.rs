@@ -26,8 +26,59 @@ macro_rules! opcodes {
             pub fn apply(self, $($arg: f64),+) -> f64 {
                 match self { $($kind::$op => $value),+ }
             }
+
+            /// The meaning over a block of points: `out[i] = apply(a[i], ..)`. One loop for each operation, so that the
+            /// compiler sees a plain loop to vectorise; inlined into callers compiled for the instruction set at hand.
+            #[inline(always)]
+            #[allow(non_camel_case_types)]
+            pub fn map<$($arg: Source),+>(self, out: &mut [f64], $($arg: $arg),+) {
+                let operands = ($($arg,)+);
+                match self { $($kind::$op => $kind::$op.sweep(out, operands)),+ }
+            }
+
+            #[inline(always)]
+            #[allow(non_camel_case_types)]
+            fn sweep<$($arg: Source),+>(self, out: &mut [f64], ($($arg,)+): ($($arg,)+)) {
+                $($arg.check(out.len());)+
+                for (i, out) in out.iter_mut().enumerate() {
+                    *out = self.apply($($arg.at(i)),+);
+                }
+            }
         }
     };
+}
+
+/// An operand over a block of points.
+pub trait Source: Copy {
+    /// Panics unless there is a value for each of `n` points; lets the compiler drop the checks inside the loop.
+    fn check(&self, n: usize);
+
+    /// The value at point i.
+    fn at(&self, i: usize) -> f64;
+}
+
+/// One value for each point.
+impl Source for &[f64] {
+    #[inline(always)]
+    fn check(&self, n: usize) {
+        assert!(self.len() >= n, "an operand covers its block");
+    }
+
+    #[inline(always)]
+    fn at(&self, i: usize) -> f64 {
+        self[i]
+    }
+}
+
+/// The same value for all points.
+impl Source for f64 {
+    #[inline(always)]
+    fn check(&self, _n: usize) {}
+
+    #[inline(always)]
+    fn at(&self, _i: usize) -> f64 {
+        *self
+    }
 }
 
 fn truth(condition: bool) -> f64 {

@@ -11,6 +11,8 @@
 //! The whole state is a small value that a checkpoint holds; a fit resumed from it takes the same path to the last bit.
 
 mod boxqp;
+#[cfg(test)]
+mod exam;
 mod lm;
 mod options;
 mod point;

@@ -1,0 +1,446 @@
+//! Worker processes, on this machine or others, joined to one dataflow.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Range;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use nlsq_engine::data::source::DataError;
+use nlsq_engine::data::tree::TreeNode;
+use nlsq_engine::data::{Manifest, YStatistics};
+use nlsq_engine::normal::Counts;
+use nlsq_operators::{Compute, Passes, Reply, Request, driver};
+use nlsq_worker::agent::MESH_LIMIT;
+use nlsq_worker::generation::{self, Generation, Member, Running};
+use nlsq_worker::mesh;
+use nlsq_worker::protocol::{Command, Response, Work};
+use nlsq_worker::secret::Secret;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::launch::{Children, LaunchError};
+use super::placement::deal;
+use super::server::{ConnectionId, Event, Server};
+use super::{Crew, CrewError, Loaded};
+use crate::config::Placement;
+use crate::fit::Problem;
+use crate::outcome::{Level, Observer};
+
+/// How long workers started here may take to join.
+const LOCAL_JOIN_LIMIT: Duration = Duration::from_secs(30);
+/// How long workers of other hosts may take: a queue may start them one by one.
+const REMOTE_JOIN_LIMIT: Duration = Duration::from_secs(600);
+/// Once the least number has joined, how long to wait for more.
+const LAST_CALL: Duration = Duration::from_secs(2);
+/// How often a wait looks at the clock and at the child processes.
+const POLL: Duration = Duration::from_millis(20);
+/// After a generation was lost, how long to wait for news of the cause.
+const POST_MORTEM: Duration = Duration::from_millis(500);
+
+/// Where workers come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Workers {
+    /// This many, started here.
+    Local(usize),
+    /// Whoever joins with the secret.
+    Join {
+        /// Where to listen.
+        listen: SocketAddr,
+        /// Fewest to begin with.
+        min: usize,
+        /// Most to take in.
+        max: usize,
+        /// File with the secret, made on first use.
+        token_file: Option<PathBuf>,
+    },
+}
+
+/// How a cluster is made up.
+#[derive(Clone, Debug)]
+pub struct ClusterOptions {
+    /// Where workers come from.
+    pub workers: Workers,
+    /// Compute threads of each worker; none: the cores of this machine, shared.
+    pub threads: Option<usize>,
+    /// How tiles are dealt.
+    pub placement: Placement,
+}
+
+/// A cluster that has come together.
+pub struct Cluster {
+    problem: Arc<Problem>,
+    manifest: Manifest,
+    n_points: u64,
+    tiles: u64,
+    placement: Placement,
+    threads: usize,
+    secret: Secret,
+    events: Receiver<Event>,
+    members: Vec<Agent>,
+    generation: Option<Arc<Generation>>,
+    running: Option<Running>,
+    // Dropped in this order: connections close before children are killed.
+    server: Server,
+    children: Children,
+}
+
+/// An agent as the coordinator knows it.
+struct Agent {
+    id: ConnectionId,
+    /// Its own address, and ours as it reaches us.
+    address: SocketAddr,
+    local: IpAddr,
+    commands: UnboundedSender<Command>,
+    process: u32,
+    device: String,
+}
+
+impl Agent {
+    fn tell(&self, command: Command) {
+        // If the connection is gone, an event says so.
+        let _ = self.commands.send(command);
+    }
+}
+
+/// The coordinator takes part in the graph and owns no points.
+struct NoTiles;
+
+impl Compute for NoTiles {
+    fn evaluate(&self, _request: Request, reply: Reply) {
+        reply.send(Vec::new());
+    }
+}
+
+/// What a wait for all members found.
+enum News {
+    Response(usize, Response),
+    Lost(usize, String),
+    Tick,
+}
+
+impl Cluster {
+    /// Brings workers together for a problem over a dataset.
+    pub fn gather(
+        problem: Arc<Problem>,
+        manifest: Manifest,
+        n_points: u64,
+        options: &ClusterOptions,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, CrewError> {
+        let (listen, secret) = rendezvous(&options.workers)?;
+        let (sender, events) = channel();
+        let server = Server::start(listen, secret.clone(), sender)
+            .map_err(|source| LaunchError::Listen { address: listen.to_string(), source })?;
+        let (min, max, limit) = match options.workers {
+            Workers::Local(count) => (count, count, LOCAL_JOIN_LIMIT),
+            Workers::Join { min, max, .. } => (min, max, REMOTE_JOIN_LIMIT),
+        };
+        let children = match options.workers {
+            Workers::Local(count) => Children::start(count, server.address(), &secret)?,
+            Workers::Join { .. } => {
+                observer.note(Level::Info, &format!("listening on {} for {min} to {max} workers", server.address()));
+                Children::default()
+            }
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = match options.workers {
+            Workers::Local(count) => options.threads.unwrap_or((cores / count).max(1)),
+            Workers::Join { .. } => options.threads.unwrap_or(0),
+        };
+        let mut cluster = Self {
+            tiles: n_points.div_ceil(problem.tile_points),
+            problem,
+            manifest,
+            n_points,
+            placement: options.placement,
+            threads,
+            secret,
+            events,
+            members: Vec::new(),
+            generation: None,
+            running: None,
+            server,
+            children,
+        };
+        cluster.wait_for_members(min, max, limit)?;
+        Ok(cluster)
+    }
+
+    fn wait_for_members(&mut self, min: usize, max: usize, limit: Duration) -> Result<(), CrewError> {
+        let deadline = Instant::now() + limit;
+        let mut enough_since = None;
+        let mut connected = BTreeMap::new();
+        while self.members.len() < max {
+            if self.members.len() >= min {
+                let since = *enough_since.get_or_insert_with(Instant::now);
+                if since.elapsed() >= LAST_CALL {
+                    break;
+                }
+            }
+            match self.events.recv_timeout(POLL) {
+                Ok(Event::Connected { id, address, local, commands }) => {
+                    connected.insert(id, (address, local, commands));
+                }
+                Ok(Event::Said { id, response: Response::Joined { process, device } }) => {
+                    if let Some((address, local, commands)) = connected.remove(&id) {
+                        self.members.push(Agent { id, address, local, commands, process, device });
+                    }
+                }
+                Ok(Event::Said { .. }) => {}
+                Ok(Event::Closed { id, .. }) => self.members.retain(|agent| agent.id != id),
+                Err(_) => {}
+            }
+            let cause = self.first_death();
+            if Instant::now() >= deadline || cause.is_some() {
+                let joined = self.members.len();
+                return Err(LaunchError::TooFew { joined, expected: min, limit, cause }.into());
+            }
+        }
+        // Sockets arrive in any order; the index of a member should not depend on it.
+        self.members.sort_by_key(|agent| (agent.address.ip(), agent.process));
+        Ok(())
+    }
+
+    /// How the first of our children ended, if one has.
+    fn first_death(&mut self) -> Option<String> {
+        let (process, status) = *self.children.ended().first()?;
+        let how = match (status.signal(), status.code()) {
+            (Some(signal), _) => format!("was killed by signal {signal}"),
+            (None, Some(code)) => format!("ended with exit code {code}"),
+            (None, None) => "ended".to_string(),
+        };
+        Some(format!("worker process {process} {how}"))
+    }
+
+    /// The next thing that concerns a member.
+    fn news(&mut self) -> News {
+        match self.events.recv_timeout(POLL) {
+            Ok(Event::Said { id, response }) => match self.index_of(id) {
+                Some(member) => News::Response(member, response),
+                None => News::Tick,
+            },
+            Ok(Event::Closed { id, cause }) => match self.index_of(id) {
+                Some(member) => News::Lost(member, self.obituary(member, &cause)),
+                None => News::Tick,
+            },
+            Ok(Event::Connected { .. }) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => News::Tick,
+        }
+    }
+
+    fn index_of(&self, id: ConnectionId) -> Option<usize> {
+        self.members.iter().position(|agent| agent.id == id)
+    }
+
+    fn obituary(&mut self, member: usize, cause: &str) -> String {
+        // A killed process closes its socket a moment before its parent can learn how it ended.
+        let deadline = Instant::now() + POST_MORTEM;
+        let process = self.members[member].process;
+        let name = format!("worker {} (process {process} at {})", member + 1, self.members[member].address.ip());
+        loop {
+            let ended = self.children.ended().into_iter().find(|(id, _)| *id == process);
+            match ended.and_then(|(_, status)| status.signal()) {
+                Some(signal) => return format!("{name} was killed by signal {signal}"),
+                None if Instant::now() < deadline => std::thread::sleep(POLL),
+                None => return format!("{name}: {cause}"),
+            }
+        }
+    }
+
+    /// Opens data ports everywhere: the addresses of all members but the coordinator, and our own listener.
+    fn prepare(&mut self, number: u64) -> Result<(std::net::TcpListener, Vec<SocketAddr>), CrewError> {
+        for agent in &self.members {
+            agent.tell(Command::Prepare { generation: number });
+        }
+        let mut ports = BTreeMap::new();
+        let deadline = Instant::now() + MESH_LIMIT;
+        while ports.len() < self.members.len() {
+            match self.news() {
+                News::Response(member, Response::Listening { generation, port }) if generation == number => {
+                    ports.insert(member, port);
+                }
+                News::Lost(_, cause) => return Err(lost("while starting", cause)),
+                _ if Instant::now() >= deadline => {
+                    return Err(lost("while starting", "a worker opened no data port in time".to_string()));
+                }
+                _ => {}
+            }
+        }
+        let address = |(member, port): (&usize, &u16)| SocketAddr::new(self.members[*member].address.ip(), *port);
+        let addresses = ports.iter().map(address).collect();
+        let listener = mesh::listen(self.server.address().ip());
+        let listener = listener.map_err(|error| lost("while starting", format!("cannot open a data port: {error}")))?;
+        Ok((listener, addresses))
+    }
+
+    /// Connects to all members, watching the control connections meanwhile.
+    fn connect(
+        &mut self,
+        generation: &Arc<Generation>,
+        listener: &std::net::TcpListener,
+        addresses: &[SocketAddr],
+    ) -> Result<Vec<Option<std::net::TcpStream>>, CrewError> {
+        let secret = self.secret.clone();
+        let deadline = Instant::now() + MESH_LIMIT;
+        std::thread::scope(|scope| {
+            let connecting = scope.spawn(|| mesh::connect(generation, &secret, 0, listener, addresses, deadline));
+            while !connecting.is_finished() {
+                match self.news() {
+                    News::Lost(_, cause) => generation.abort(cause),
+                    News::Response(member, Response::Ended { generation: number, cause: Some(cause) })
+                        if number == generation.number() =>
+                    {
+                        generation.abort(format!("worker {}: {cause}", member + 1));
+                    }
+                    _ => {}
+                }
+            }
+            let connected = connecting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            connected.map_err(|error| lost("while connecting", error.to_string()))
+        })
+    }
+}
+
+impl Crew for Cluster {
+    fn workers(&self) -> usize {
+        self.members.len()
+    }
+
+    fn device(&self) -> String {
+        let mut devices: Vec<&str> = self.members.iter().map(|agent| agent.device.as_str()).collect();
+        devices.sort_unstable();
+        devices.dedup();
+        devices.join(" and ")
+    }
+
+    fn load(&mut self, observer: &mut dyn Observer) -> Result<Loaded, CrewError> {
+        let problem = &self.problem;
+        let work = Work {
+            manifest: self.manifest.clone(),
+            tile_points: problem.tile_points,
+            nonfinite: problem.nonfinite,
+            model: problem.model.clone(),
+            free: problem.parameters.free().iter().map(|&j| j as u64).collect(),
+            loss: *problem.program.loss(),
+            threads: self.threads as u64,
+        };
+        let shards: Vec<Vec<Range<u64>>> = deal(self.tiles, self.members.len(), self.placement);
+        for (agent, shards) in self.members.iter().zip(shards) {
+            agent.tell(Command::Load { work: Box::new(work.clone()), shards });
+        }
+        let mut parts: BTreeMap<usize, Part> = BTreeMap::new();
+        let mut points = vec![0; self.members.len()];
+        while parts.len() < self.members.len() {
+            match self.news() {
+                News::Response(member, Response::Loading { points: done }) => points[member] = done,
+                News::Response(member, Response::Loaded { counts, statistics }) => {
+                    points[member] = counts.points();
+                    parts.insert(member, Ok((counts, statistics)));
+                }
+                News::Response(member, Response::Refused { message, row }) => {
+                    parts.insert(member, Err(DataError { message, row }));
+                }
+                News::Lost(_, cause) => return Err(lost("while loading", cause)),
+                News::Response(..) => {}
+                News::Tick => observer.loading(points.iter().sum(), self.n_points),
+            }
+        }
+        merge(self.tiles, parts.into_values())
+    }
+
+    fn start(&mut self) -> Result<Passes, CrewError> {
+        let number = self.generation.as_ref().map_or(1, |last| last.number() + 1);
+        let (listener, others) = self.prepare(number)?;
+        let port = listener.local_addr().map_err(|error| lost("while starting", error.to_string()))?.port();
+        for (k, agent) in self.members.iter().enumerate() {
+            let ours = SocketAddr::new(agent.local, port);
+            let addresses = std::iter::once(ours).chain(others.iter().copied()).collect();
+            agent.tell(Command::Start { generation: number, index: k as u64 + 1, addresses });
+        }
+        let generation = Arc::new(Generation::new(number));
+        self.generation = Some(Arc::clone(&generation));
+        let all: Vec<SocketAddr> = std::iter::once(self.server.address()).chain(others).collect();
+        let sockets = self.connect(&generation, &listener, &all)?;
+        let (passes, driver) = driver();
+        let compute = Arc::new(NoTiles);
+        let member = Member { index: 0, sockets, tiles: self.tiles, compute, driver: Some(driver) };
+        let running = generation::start(generation, member);
+        self.running = Some(running.map_err(|error| lost("while starting", error.to_string()))?);
+        Ok(passes)
+    }
+
+    fn lost(&mut self) -> String {
+        let seen = self.running.take().and_then(|running| running.join().err());
+        let deadline = Instant::now() + POST_MORTEM;
+        while Instant::now() < deadline {
+            match self.news() {
+                News::Lost(_, cause) => return cause,
+                News::Response(member, Response::Ended { cause: Some(cause), .. })
+                    if !cause.starts_with("lost peer") =>
+                {
+                    return format!("worker {}: {cause}", member + 1);
+                }
+                _ => {}
+            }
+        }
+        seen.unwrap_or_else(|| "the dataflow ended early".to_string())
+    }
+
+    fn finish(&mut self) -> Result<(), CrewError> {
+        let ended = match self.running.take().map(Running::join) {
+            Some(Err(cause)) => Err(lost("at the end", cause)),
+            _ => Ok(()),
+        };
+        for agent in &self.members {
+            agent.tell(Command::Leave);
+        }
+        self.children.wait();
+        ended
+    }
+}
+
+/// What one worker's loading came to.
+type Part = Result<(Counts, Vec<(TreeNode, YStatistics)>), DataError>;
+
+/// All parts together; of several faults the first in the dataset's order.
+fn merge(tiles: u64, parts: impl Iterator<Item = Part>) -> Result<Loaded, CrewError> {
+    let mut counts = Counts::default();
+    let mut nodes = Vec::new();
+    let mut first: Option<DataError> = None;
+    for part in parts {
+        match part {
+            Ok((part, statistics)) => {
+                counts.merge(&part);
+                nodes.extend(statistics);
+            }
+            Err(error) => {
+                let earlier = first.as_ref().is_some_and(|first| first.row.unwrap_or(0) <= error.row.unwrap_or(0));
+                if !earlier {
+                    first = Some(error);
+                }
+            }
+        }
+    }
+    match first {
+        Some(error) => Err(error.into()),
+        None => Ok(Loaded { counts, statistics: super::fold_statistics(tiles, nodes) }),
+    }
+}
+
+fn lost(during: &str, cause: String) -> CrewError {
+    CrewError::Lost { during: during.to_string(), cause }
+}
+
+/// Where the control port opens, and with which secret.
+fn rendezvous(workers: &Workers) -> Result<(SocketAddr, Secret), LaunchError> {
+    match workers {
+        Workers::Local(_) => {
+            let secret = Secret::random().map_err(LaunchError::Randomness)?;
+            Ok((SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), secret))
+        }
+        Workers::Join { listen, token_file: Some(path), .. } => Ok((*listen, Secret::read_or_create(path)?)),
+        Workers::Join { listen, token_file: None, .. } => Err(LaunchError::NoSecret { address: *listen }),
+    }
+}

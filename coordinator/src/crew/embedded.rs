@@ -1,0 +1,101 @@
+//! One process: every tile in this process, evaluated on its own threads, through the same dataflow.
+
+use std::sync::Arc;
+
+use nlsq_engine::data::source::TileSource;
+use nlsq_engine::kernel::Backend;
+use nlsq_engine::kernel::blocks::Blocks;
+use nlsq_operators::{Passes, driver};
+use nlsq_worker::generation::{self, Generation, Member, Running};
+use nlsq_worker::load::{self, Plan, tile_count};
+use nlsq_worker::pool::Pool;
+
+use super::{Crew, CrewError, Loaded};
+use crate::fit::Problem;
+use crate::outcome::Observer;
+
+/// This process alone.
+pub struct Embedded {
+    problem: Arc<Problem>,
+    source: Arc<dyn TileSource>,
+    threads: usize,
+    tiles: u64,
+    pool: Option<Arc<Pool>>,
+    generation: Arc<Generation>,
+    running: Option<Running>,
+}
+
+impl Embedded {
+    /// Over `threads` compute threads.
+    pub fn new(problem: Arc<Problem>, source: Arc<dyn TileSource>, threads: usize) -> Self {
+        let tiles = tile_count(source.n_points(), problem.tile_points);
+        let generation = Arc::new(Generation::new(1));
+        Self { problem, source, threads, tiles, pool: None, generation, running: None }
+    }
+}
+
+impl Crew for Embedded {
+    fn workers(&self) -> usize {
+        1
+    }
+
+    fn device(&self) -> String {
+        format!("{}, {} threads", Blocks::new().name(), self.threads)
+    }
+
+    fn load(&mut self, observer: &mut dyn Observer) -> Result<Loaded, CrewError> {
+        let shards = [0..self.tiles];
+        let total = self.source.n_points();
+        let loaded = super::progress::watched(
+            total,
+            observer,
+            |progress: &(dyn Fn(u64) + Sync)| {
+                load::load(&Plan {
+                    source: self.source.as_ref(),
+                    shards: &shards,
+                    tile_points: self.problem.tile_points,
+                    nonfinite: self.problem.nonfinite,
+                    threads: self.threads,
+                    progress,
+                })
+            },
+        )?;
+        let statistics = super::fold_statistics(self.tiles, loaded.statistics);
+        let pool = Pool::new(&Blocks::new(), &self.problem.program, loaded.tiles, self.tiles, self.threads);
+        self.pool = Some(Arc::new(pool));
+        Ok(Loaded { counts: loaded.counts, statistics })
+    }
+
+    fn start(&mut self) -> Result<Passes, CrewError> {
+        let pool = self.pool.as_ref().expect("points are loaded before a generation starts");
+        let (passes, driver) = driver();
+        let member = Member {
+            index: 0,
+            sockets: vec![None],
+            tiles: self.tiles,
+            compute: Arc::clone(pool) as _,
+            driver: Some(driver),
+        };
+        let running = generation::start(Arc::clone(&self.generation), member);
+        self.running = Some(running.map_err(|error| self.error("starting", error.to_string()))?);
+        Ok(passes)
+    }
+
+    fn lost(&mut self) -> String {
+        let cause = self.running.take().and_then(|running| running.join().err());
+        cause.unwrap_or_else(|| "the dataflow ended early".to_string())
+    }
+
+    fn finish(&mut self) -> Result<(), CrewError> {
+        match self.running.take().map(Running::join) {
+            Some(Err(cause)) => Err(self.error("at the end", cause)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Embedded {
+    fn error(&self, during: &str, cause: String) -> CrewError {
+        CrewError::Lost { during: during.to_string(), cause }
+    }
+}

@@ -1,0 +1,80 @@
+//! Who computes: this process ([`Embedded`]) or worker processes ([`Cluster`]), behind one seam.
+//!
+//! Both run the same dataflow and own the same tiles in the same tree, so a fit has the same bits with either.
+
+mod cluster;
+mod embedded;
+mod launch;
+pub mod placement;
+mod progress;
+mod server;
+
+use nlsq_engine::data::YStatistics;
+use nlsq_engine::data::source::DataError;
+use nlsq_engine::data::tree::{TreeFold, TreeNode};
+use nlsq_engine::normal::Counts;
+use nlsq_operators::Passes;
+
+pub use cluster::{Cluster, ClusterOptions, Workers};
+pub use embedded::Embedded;
+pub use launch::LaunchError;
+
+use crate::outcome::Observer;
+
+/// What is known once every tile is in memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// What became of the points.
+    pub counts: Counts,
+    /// Weighted mean and spread of y over the used points.
+    pub statistics: YStatistics,
+}
+
+/// Why a crew could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum CrewError {
+    /// The data were refused.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The crew did not come together.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// Workers were lost and the fit cannot go on.
+    #[error("the cluster was lost {during}: {cause}")]
+    Lost {
+        /// What was being done.
+        during: String,
+        /// The first cause.
+        cause: String,
+    },
+}
+
+/// Those who hold the points and evaluate them.
+pub trait Crew {
+    /// Number of workers that share the tiles.
+    fn workers(&self) -> usize;
+
+    /// What evaluates the tiles, for people.
+    fn device(&self) -> String;
+
+    /// Reads every tile into the memory of its owner.
+    fn load(&mut self, observer: &mut dyn Observer) -> Result<Loaded, CrewError>;
+
+    /// Starts a generation of the dataflow.
+    fn start(&mut self) -> Result<Passes, CrewError>;
+
+    /// Why the generation was lost; called when a pass was aborted.
+    fn lost(&mut self) -> String;
+
+    /// Waits for the generation to end; the [`Passes`] must be dropped before.
+    fn finish(&mut self) -> Result<(), CrewError>;
+}
+
+/// The root of the statistics' tile tree.
+fn fold_statistics(tiles: u64, nodes: impl IntoIterator<Item = (TreeNode, YStatistics)>) -> YStatistics {
+    let mut fold = TreeFold::new(tiles);
+    for (node, statistics) in nodes {
+        fold.add(node, statistics, YStatistics::merge);
+    }
+    fold.root().expect("every tile was loaded by its owner").clone()
+}

@@ -1,0 +1,35 @@
+//! Progress of loading, from many threads to one observer.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use crate::outcome::Observer;
+
+/// How often the observer is told.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+
+/// Runs `work` on another thread while this one tells the observer how far it is.
+pub(super) fn watched<T: Send>(
+    total: u64,
+    observer: &mut dyn Observer,
+    work: impl FnOnce(&(dyn Fn(u64) + Sync)) -> T + Send,
+) -> T {
+    let done = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        let (finished, wait) = channel::<()>();
+        let worker = scope.spawn(|| {
+            let _finished = finished; // dropped at the end, also by a panic
+            work(&|points| {
+                done.fetch_max(points, Ordering::Relaxed);
+            })
+        });
+        while wait.recv_timeout(TELL_EVERY) == Err(RecvTimeoutError::Timeout) {
+            observer.loading(done.load(Ordering::Relaxed), total);
+        }
+        match worker.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}

@@ -1,0 +1,158 @@
+//! The suite that every backend must pass: the bits of the scalar reference, for every operation, loss, weighting and size.
+
+use super::blocks::{Blocks, InstructionSet};
+use super::scalar::Scalar;
+use super::{Backend, Program};
+use crate::data::tile::Tile;
+use crate::expr::{Model, Names};
+use crate::loss::{Loss, LossKind};
+use crate::normal::{Counts, NormalEquations, Sums};
+
+/// Every function and operator, in models whose values are finite for t in (0, 1) and u in (-1, 1).
+const MODELS: &[&str] = &[
+    "a*exp(-b*t) + c",
+    "a*t + b*u - c/(1 + t)",
+    "a*log(t + 1.5) + b*log1p(t) + c*log2(t + 2) + log10(t + a)",
+    "a*sin(b*t) + c*cos(b*u) + tan(t)",
+    "a*sinc(b*u) + sinc(c*t*1e-5)",
+    "a*erf(b*u) + c*erfc(t)",
+    "a*tanh(b*u) + sinh(c*u) + cosh(t)",
+    "a*asin(u) + b*acos(u) + c*atan(t) + atan2(u, t + a)",
+    "a*sqrt(t) + b*cbrt(u) + c*hypot(t, u)",
+    "a*t^b + c*u^3 + t^-2*1e-3 + 2^(b*t)",
+    "a*expm1(b*t) + c*abs(u) + sign(u) + step(u)",
+    "where(u > 0 and t < 0.7, a*t, b*u) + where(not (u >= 0.1 or t == 0.5), c, 0)",
+    "min(a*t, b*u) + max(c, t) + where(t != 0.25, a, where(u <= 0, b, c))",
+    "w = t/b; a*exp(-w^2) + c*w",
+    "c + 0*t",
+    "t",
+    "a + b + c + 0*u",
+    "where(t > 0.5, u, t)*a + b*where(c > 0, t, 1/0)",
+];
+
+/// Numbers without pattern in (0, 1), the same in every run.
+fn numbers(n: usize, seed: u64) -> Vec<f64> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+fn tile(n: usize, weighted: bool) -> Tile {
+    let u = numbers(n, 2).into_iter().map(|v| 2.0 * v - 1.0).collect();
+    Tile {
+        index: 0,
+        x: vec![numbers(n, 1), u],
+        y: numbers(n, 3),
+        inverse_sigma: weighted.then(|| numbers(n, 4).into_iter().map(|v| 0.5 + v).collect()),
+        counts: Counts { used: n as u64, masked: 0, nonfinite: 0 },
+    }
+}
+
+fn model(expression: &str) -> Model {
+    let variables = ["t".to_string(), "u".to_string()];
+    Model::parse(expression, &Names { variables: &variables, parameters: &[] }).unwrap()
+}
+
+/// Bits, with all NaN alike: their payload is not part of the promise.
+fn bits(sums: &Sums) -> Vec<u64> {
+    sums.hi.iter().map(|v| if v.is_nan() { f64::NAN.to_bits() } else { v.to_bits() }).collect()
+}
+
+fn check(backend: &dyn Backend, expression: &str, loss: Loss, n: usize, weighted: bool) {
+    let model = model(expression);
+    let p = model.parameters().len();
+    // The last parameter is fixed where there are several: its derivative must not be asked for.
+    let free: Vec<usize> = (0..if p > 1 { p - 1 } else { p }).collect();
+    let program = Program::new(model, free, loss);
+    let tile = tile(n, weighted);
+    let theta: Vec<f64> = [1.3, 0.7, 2.1][..p].to_vec();
+    let candidates: Vec<Vec<f64>> = [1.0, 0.9, 1.1].iter().map(|s| theta.iter().map(|v| v * s).collect()).collect();
+    let mut reference = Scalar.evaluator(&program);
+    let mut tested = backend.evaluator(&program);
+    let what = format!("{} on {expression}, {loss:?}, n = {n}, weighted: {weighted}", backend.name());
+    // Twice: nothing of the first call may show in the second.
+    for _ in 0..2 {
+        let (expected, found) = (reference.linearize(&theta, &tile), tested.linearize(&theta, &tile));
+        assert_eq!(found.hi.len(), NormalEquations::width(program.n_free()));
+        assert_eq!(bits(&found), bits(&expected), "linearize: {what}\n{found:?}\n{expected:?}");
+        let (expected, found) = (reference.costs(&candidates, &tile), tested.costs(&candidates, &tile));
+        assert_eq!(bits(&found), bits(&expected), "costs: {what}");
+        assert_eq!(found.counts, tile.counts);
+    }
+}
+
+fn suite(backend: &dyn Backend) {
+    let huber = Loss { kind: LossKind::Huber, scale: 0.8 };
+    for expression in MODELS {
+        check(backend, expression, Loss::default(), 2_600, false);
+        check(backend, expression, huber, 700, true);
+    }
+    for (_, kind) in LossKind::NAMES {
+        check(backend, MODELS[0], Loss { kind, scale: 0.6 }, 3_000, true);
+    }
+    for n in [0, 1, 31, 32, 33, 511, 512, 513, 2_047, 2_048, 2_049, 4_096, 10_000] {
+        check(backend, MODELS[0], Loss::default(), n, false);
+        check(backend, MODELS[0], huber, n, true);
+    }
+}
+
+#[test]
+fn the_block_tape_has_the_bits_of_the_reference_on_every_instruction_set() {
+    for set in InstructionSet::available() {
+        suite(&Blocks::with(set));
+    }
+}
+
+#[test]
+fn the_models_of_the_suite_use_every_operation() {
+    use crate::expr::graph::Node;
+    use crate::expr::ops::{Binary, Unary};
+    let nodes: Vec<Node> = MODELS.iter().flat_map(|text| model(text).graph().nodes().to_vec()).collect();
+    for op in Unary::ALL {
+        assert!(nodes.iter().any(|node| matches!(node, Node::Unary(found, _) if found == op)), "{op:?}");
+    }
+    for op in Binary::ALL {
+        assert!(nodes.iter().any(|node| matches!(node, Node::Binary(found, ..) if found == op)), "{op:?}");
+    }
+}
+
+#[test]
+fn cost_and_normal_equations_agree_with_their_definition() {
+    // Three points by hand: f = a + b t, r = (f - y) w.
+    let model = model("a + b*t");
+    let tile = Tile {
+        index: 0,
+        x: vec![vec![0.0, 1.0, 2.0], vec![0.0; 3]],
+        y: vec![1.0, 1.0, 0.0],
+        inverse_sigma: Some(vec![1.0, 0.5, 2.0]),
+        counts: Counts { used: 3, masked: 0, nonfinite: 0 },
+    };
+    let program = Program::new(model, vec![0, 1], Loss::default());
+    let sums = Blocks::new().evaluator(&program).linearize(&[2.0, 1.0], &tile);
+    let normal = NormalEquations::from_sums(2, &sums);
+    // r = [1, 1, 8]; J = [[1, 0], [0.5, 0.5], [2, 4]]
+    assert_eq!(normal.jtj, [5.25, 8.25, 16.25]);
+    assert_eq!(normal.jtr, [17.5, 32.5]);
+    assert_eq!((normal.cost, normal.rss), (33.0, 66.0));
+}
+
+#[test]
+fn the_gradient_under_a_loss_is_the_derivative_of_the_cost() {
+    for (name, kind) in LossKind::NAMES {
+        let program = Program::new(model(MODELS[0]), vec![0, 1, 2], Loss { kind, scale: 0.3 });
+        let tile = tile(500, true);
+        let theta = [1.3, 0.7, 0.4];
+        let mut evaluator = Blocks::new().evaluator(&program);
+        let gradient = NormalEquations::from_sums(3, &evaluator.linearize(&theta, &tile)).jtr;
+        for j in 0..3 {
+            let h = 1e-5;
+            let moved = |by: f64| theta.iter().enumerate().map(|(k, v)| v + if k == j { by } else { 0.0 }).collect();
+            let costs = evaluator.costs(&[moved(h), moved(-h)], &tile).hi;
+            let difference = (costs[0] - costs[2]) / (2.0 * h);
+            assert!((difference - gradient[j]).abs() < 1e-6 * gradient[j].abs().max(1.0), "{name}: {difference} {gradient:?}");
+        }
+    }
+}

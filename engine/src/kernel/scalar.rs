@@ -1,0 +1,121 @@
+//! The reference: one point at a time, straight from the graph. Slow, and the oracle of every other backend.
+
+use super::accumulate::{LANES, SEGMENT, correct, fold_lanes, fold_segments, is_linear};
+use super::{Backend, Evaluator, Program};
+use crate::data::tile::Tile;
+use crate::normal::{NormalEquations, Sums, packed_index};
+
+/// Evaluates the graph node by node for each point.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scalar;
+
+impl Backend for Scalar {
+    fn name(&self) -> String {
+        "cpu (scalar reference)".to_string()
+    }
+
+    fn evaluator(&self, program: &Program) -> Box<dyn Evaluator> {
+        Box::new(ScalarEvaluator { program: program.clone() })
+    }
+}
+
+struct ScalarEvaluator {
+    program: Program,
+}
+
+/// f, residual and Jacobian row of one point, weighted by 1/sigma.
+struct Row {
+    residual: f64,
+    jacobian: Vec<f64>,
+}
+
+impl ScalarEvaluator {
+    fn row(&self, theta: &[f64], tile: &Tile, k: usize) -> Row {
+        let model = self.program.model();
+        let x: Vec<f64> = tile.x.iter().map(|column| column[k]).collect();
+        let values = model.graph().evaluate(&x, theta);
+        let mut residual = values[model.value().index()] - tile.y[k];
+        let mut jacobian: Vec<f64> =
+            self.program.free.iter().map(|&j| values[model.slopes()[j].index()]).collect();
+        if let Some(w) = &tile.inverse_sigma {
+            residual *= w[k];
+            jacobian.iter_mut().for_each(|entry| *entry *= w[k]);
+        }
+        Row { residual, jacobian }
+    }
+
+    /// Sums `width` quantities over the tile in the fixed order; `add` adds one point to its lane.
+    fn sum(&self, tile: &Tile, width: usize, mut add: impl FnMut(&Self, usize, &mut dyn FnMut(usize, Term))) -> Vec<f64> {
+        let n = tile.y.len();
+        let mut segments = Vec::new();
+        for start in (0..n).step_by(SEGMENT) {
+            let mut lanes = vec![[0.0f64; LANES]; width];
+            for k in start..n.min(start + SEGMENT) {
+                add(self, k, &mut |sum, term| {
+                    let acc = &mut lanes[sum][(k - start) % LANES];
+                    *acc = match term {
+                        Term::Product(a, b) => a.mul_add(b, *acc),
+                        Term::Value(a) => *acc + a,
+                    };
+                });
+            }
+            segments.push(lanes.iter().map(fold_lanes).collect());
+        }
+        fold_segments(segments, width)
+    }
+}
+
+/// One addend of a sum.
+enum Term {
+    Product(f64, f64),
+    Value(f64),
+}
+
+impl Evaluator for ScalarEvaluator {
+    fn linearize(&mut self, theta: &[f64], tile: &Tile) -> Sums {
+        let p = self.program.n_free();
+        let triangle = p * (p + 1) / 2;
+        let loss = *self.program.loss();
+        let mut sums = self.sum(tile, NormalEquations::width(p), |this, k, add| {
+            let Row { residual: raw, mut jacobian } = this.row(theta, tile, k);
+            let mut residual = raw;
+            if !is_linear(&loss) {
+                let corrected = correct(&loss, raw);
+                residual *= corrected.residual;
+                jacobian.iter_mut().for_each(|entry| *entry *= corrected.jacobian);
+                add(triangle + p, Term::Value(corrected.rho));
+            }
+            for j in 0..p {
+                for l in j..p {
+                    add(packed_index(p, j, l), Term::Product(jacobian[j], jacobian[l]));
+                }
+                add(triangle + j, Term::Product(jacobian[j], residual));
+            }
+            add(triangle + p + 1, Term::Product(raw, raw));
+        });
+        finish_cost(&mut sums[triangle + p..], &loss);
+        Sums::of_tile(sums, tile.counts)
+    }
+
+    fn costs(&mut self, thetas: &[Vec<f64>], tile: &Tile) -> Sums {
+        let loss = *self.program.loss();
+        let mut all = Vec::with_capacity(2 * thetas.len());
+        for theta in thetas {
+            let mut sums = self.sum(tile, 2, |this, k, add| {
+                let residual = this.row(theta, tile, k).residual;
+                if !is_linear(&loss) {
+                    add(0, Term::Value(correct(&loss, residual).rho));
+                }
+                add(1, Term::Product(residual, residual));
+            });
+            finish_cost(&mut sums, &loss);
+            all.extend(sums);
+        }
+        Sums::of_tile(all, tile.counts)
+    }
+}
+
+/// `[sum of S^2 rho, rss]` to `[cost, rss]`; under the linear loss the first is half the second.
+pub(super) fn finish_cost(cost_and_rss: &mut [f64], loss: &crate::loss::Loss) {
+    cost_and_rss[0] = 0.5 * if is_linear(loss) { cost_and_rss[1] } else { cost_and_rss[0] };
+}

@@ -1,0 +1,85 @@
+//! Wires the dataflow: the only place that does.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use timely::scheduling::SyncActivator;
+use timely::worker::Worker;
+
+use crate::deliver::Deliver;
+use crate::evaluate::{Compute, Evaluate};
+use crate::pass::{Aborted, Partial, Request};
+use crate::reduce::Reduce;
+use crate::spread::Spread;
+use crate::theta::{Requests, theta};
+
+/// The dataflow's end of the driver: goes to worker 0.
+pub struct Driver {
+    requests: Receiver<(u64, Request)>,
+    answers: Sender<(u64, Partial)>,
+    ready: Sender<SyncActivator>,
+}
+
+/// The driver's own end: runs passes, one at a time.
+pub struct Passes {
+    requests: Sender<(u64, Request)>,
+    answers: Receiver<(u64, Partial)>,
+    ready: Receiver<SyncActivator>,
+    activator: Option<SyncActivator>,
+}
+
+/// A driver in two halves. Dropping [`Passes`] ends the dataflow on all workers.
+pub fn driver() -> (Passes, Driver) {
+    let (requests, requests_end) = channel();
+    let (answers_end, answers) = channel();
+    let (ready_end, ready) = channel();
+    let passes = Passes { requests, answers, ready, activator: None };
+    (passes, Driver { requests: requests_end, answers: answers_end, ready: ready_end })
+}
+
+impl Passes {
+    /// Runs one pass over all tiles and waits for its sums. Pass numbers must ascend within a generation.
+    pub fn run(&mut self, pass: u64, request: Request) -> Result<Partial, Aborted> {
+        if self.activator.is_none() {
+            self.activator = Some(self.ready.recv().map_err(|_| Aborted)?);
+        }
+        self.requests.send((pass, request)).map_err(|_| Aborted)?;
+        self.wake();
+        let (answered, partial) = self.answers.recv().map_err(|_| Aborted)?;
+        assert_eq!(answered, pass, "one pass is in flight at a time");
+        Ok(partial)
+    }
+
+    fn wake(&self) {
+        if let Some(activator) = &self.activator {
+            // Fails only when the worker has ended; the channel then says so.
+            let _ = activator.activate();
+        }
+    }
+}
+
+impl Drop for Passes {
+    fn drop(&mut self) {
+        // Hang up first, then wake the source, so that it sees the end of its input.
+        let (closed, _) = channel();
+        self.requests = closed;
+        self.wake();
+    }
+}
+
+/// Builds the dataflow on one timely worker. All workers of a generation must call it with the same `tiles`; the first one,
+/// and no other, gets the [`Driver`].
+pub fn assemble(worker: &mut Worker, tiles: u64, compute: Arc<dyn Compute>, driver: Option<Driver>) {
+    assert_eq!(worker.index() == 0, driver.is_some(), "the driver sits at worker 0");
+    let (requests, answers) = match driver {
+        Some(Driver { requests, answers, ready }) => {
+            // If the driver is gone already, the closed request channel ends the dataflow.
+            let ready = Box::new(move |activator| drop(ready.send(activator)));
+            (Some(Requests { receiver: requests, ready }), Some(answers))
+        }
+        None => (None, None),
+    };
+    worker.dataflow::<u64, _, _>(|scope| {
+        theta(scope, requests).spread().evaluate(compute).reduce(tiles).deliver(answers);
+    });
+}

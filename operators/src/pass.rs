@@ -1,0 +1,55 @@
+//! A pass: what is asked of every tile, and what comes back.
+
+use nlsq_engine::normal::Sums;
+use serde::{Deserialize, Serialize};
+
+/// What a pass evaluates at every point. Each theta holds all parameters of the model, fixed ones included.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Request {
+    /// J'J, J'r, cost and rss at one theta.
+    Linearize(Vec<f64>),
+    /// Cost and rss at several candidate thetas, in one read of the points.
+    Costs(Vec<Vec<f64>>),
+}
+
+/// The first point of a part of the data at which the model is not finite.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fault {
+    /// Its tile.
+    pub tile: u64,
+    /// Its rank among the used points of the tile.
+    pub rank: u64,
+    /// Its variables.
+    pub x: Vec<f64>,
+    /// "f", or the parameter whose derivative is not finite.
+    pub quantity: String,
+}
+
+/// What a node of the tile tree carries.
+///
+/// A fault travels in the same record as the sums that it spoils: two streams would need a frontier to say that the second
+/// is complete. Merging keeps the left one, so the root names the first bad point in the dataset's order, whoever owned it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Partial {
+    /// The sums over the node's tiles.
+    pub sums: Sums,
+    /// The first fault among them.
+    pub fault: Option<Fault>,
+    /// Seconds of the slowest worker that contributed; no part of the result.
+    pub busy_seconds: f64,
+}
+
+impl Partial {
+    /// The node that covers both, `right` after `self`.
+    pub fn merge(self, right: Self) -> Self {
+        Self {
+            sums: self.sums.merge(&right.sums),
+            fault: self.fault.or(right.fault),
+            busy_seconds: self.busy_seconds.max(right.busy_seconds),
+        }
+    }
+}
+
+/// The generation ended before the pass was complete. Nothing of the pass counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Aborted;

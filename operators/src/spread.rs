@@ -1,0 +1,18 @@
+//! From worker 0 to all.
+
+use timely::dataflow::StreamVec;
+use timely::dataflow::operators::vec::Broadcast;
+
+use crate::pass::Request;
+
+/// Sends every request to every worker.
+pub(crate) trait Spread {
+    /// The requests of worker 0, on all workers.
+    fn spread(self) -> Self;
+}
+
+impl Spread for StreamVec<'_, u64, Request> {
+    fn spread(self) -> Self {
+        self.broadcast()
+    }
+}

@@ -1,0 +1,233 @@
+//! The loop of an agent: it answers the coordinator, and keeps its points from one generation to the next.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use nlsq_engine::data::Dataset;
+use nlsq_engine::data::source::{DataError, TileSource};
+use nlsq_engine::expr::{Model, Names};
+use nlsq_engine::kernel::blocks::Blocks;
+use nlsq_engine::kernel::{Backend, Program};
+use tracing::{debug, info, warn};
+
+use crate::generation::{self, Generation, Member};
+use crate::handshake::{self, HandshakeError, Purpose};
+use crate::load::{Plan, load, tile_count};
+use crate::mesh;
+use crate::pool::Pool;
+use crate::protocol::codec::{FrameError, receive, send};
+use crate::protocol::{Command, Response, Work};
+use crate::secret::Secret;
+
+/// How long the members of a generation may take to connect.
+pub const MESH_LIMIT: Duration = Duration::from_secs(30);
+/// How long the coordinator may take to answer a handshake.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// Loading is reported no more often than this.
+const REPORT_EVERY: Duration = Duration::from_millis(200);
+
+/// How an agent is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The coordinator's control address.
+    pub coordinator: SocketAddr,
+    /// Compute threads; `None` leaves it to the coordinator.
+    pub threads: Option<usize>,
+}
+
+/// Why an agent ended otherwise than by being told to leave.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum AgentError {
+    #[error("cannot reach the coordinator at {address}")]
+    Unreachable { address: SocketAddr, source: io::Error },
+    #[error("the coordinator at {address} was not accepted")]
+    Handshake { address: SocketAddr, source: HandshakeError },
+    #[error("the connection to the coordinator failed")]
+    Control(#[from] FrameError),
+    #[error("the coordinator is gone")]
+    CoordinatorGone,
+}
+
+/// Joins a coordinator and serves it until it says to leave.
+pub fn serve(options: &Options, secret: &Secret) -> Result<(), AgentError> {
+    let address = options.coordinator;
+    let unreachable = |source| AgentError::Unreachable { address, source };
+    let mut control = TcpStream::connect_timeout(&address, HANDSHAKE_LIMIT).map_err(unreachable)?;
+    control.set_nodelay(true).map_err(unreachable)?;
+    control.set_read_timeout(Some(HANDSHAKE_LIMIT)).map_err(unreachable)?;
+    handshake::dial(&mut control, secret, Purpose::Control)
+        .map_err(|source| AgentError::Handshake { address, source })?;
+    control.set_read_timeout(None).map_err(unreachable)?;
+    let agent = Agent {
+        control: Arc::new(Mutex::new(control.try_clone().map_err(unreachable)?)),
+        secret: secret.clone(),
+        threads: options.threads,
+        store: Arc::default(),
+        prepared: HashMap::new(),
+        current: None,
+    };
+    agent.run(control)
+}
+
+/// The points, once they are loaded, ready to be evaluated.
+struct Store {
+    pool: Arc<Pool>,
+    tiles: u64,
+}
+
+struct Agent {
+    control: Arc<Mutex<TcpStream>>,
+    secret: Secret,
+    threads: Option<usize>,
+    store: Arc<Mutex<Option<Store>>>,
+    /// Data ports opened for generations that have not started.
+    prepared: HashMap<u64, TcpListener>,
+    current: Option<Arc<Generation>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sends a response from any thread. If the coordinator is gone, the agent's own loop ends everything.
+fn respond(control: &Mutex<TcpStream>, response: &Response) {
+    if let Err(error) = send(&mut *lock(control), response) {
+        debug!(%error, "a response was not sent");
+    }
+}
+
+impl Agent {
+    fn run(mut self, mut control: TcpStream) -> Result<(), AgentError> {
+        let joined = Response::Joined { process: std::process::id(), device: Blocks::new().name() };
+        respond(&self.control, &joined);
+        while let Some(command) = receive::<Command>(&mut control)? {
+            match command {
+                Command::Load { work, shards } => self.load(*work, shards),
+                Command::Prepare { generation } => self.prepare(generation, &control)?,
+                Command::Start { generation, index, addresses } => self.start(generation, index, addresses),
+                Command::Abort { generation, cause } => self.abort(generation, cause),
+                Command::Leave => {
+                    info!("told to leave");
+                    return Ok(());
+                }
+            }
+        }
+        Err(AgentError::CoordinatorGone)
+    }
+
+    /// Loads on a thread of its own, so that the agent hears the coordinator meanwhile.
+    fn load(&self, work: Work, shards: Vec<Range<u64>>) {
+        let (control, store, threads) = (Arc::clone(&self.control), Arc::clone(&self.store), self.threads);
+        std::thread::spawn(move || {
+            let response = match load_store(&work, &shards, threads, &control) {
+                Ok((loaded, response)) => {
+                    *lock(&store) = Some(loaded);
+                    response
+                }
+                Err(DataError { message, row }) => Response::Refused { message, row },
+            };
+            respond(&control, &response);
+        });
+    }
+
+    fn prepare(&mut self, generation: u64, control: &TcpStream) -> Result<(), AgentError> {
+        let address = control.local_addr().map_err(FrameError::Io)?.ip();
+        let listener = mesh::listen(address).map_err(FrameError::Io)?;
+        let port = listener.local_addr().map_err(FrameError::Io)?.port();
+        self.prepared.clear();
+        self.prepared.insert(generation, listener);
+        respond(&self.control, &Response::Listening { generation, port });
+        Ok(())
+    }
+
+    fn start(&mut self, number: u64, index: u64, addresses: Vec<SocketAddr>) {
+        let Some(listener) = self.prepared.remove(&number) else {
+            warn!(generation = number, "told to start a generation that was not prepared");
+            return;
+        };
+        let generation = Arc::new(Generation::new(number));
+        self.current = Some(Arc::clone(&generation));
+        let (control, secret, store) = (Arc::clone(&self.control), self.secret.clone(), Arc::clone(&self.store));
+        std::thread::spawn(move || {
+            let ended = take_part(generation, &secret, &store, index as usize, &listener, &addresses);
+            respond(&control, &Response::Ended { generation: number, cause: ended.err() });
+        });
+    }
+
+    fn abort(&self, number: u64, cause: String) {
+        match &self.current {
+            Some(generation) if generation.number() == number => generation.abort(cause),
+            _ => debug!(generation = number, "told to abort a generation that is not here"),
+        }
+    }
+}
+
+/// One generation from the first connection to the last thread.
+fn take_part(
+    generation: Arc<Generation>,
+    secret: &Secret,
+    store: &Mutex<Option<Store>>,
+    index: usize,
+    listener: &TcpListener,
+    addresses: &[SocketAddr],
+) -> Result<(), String> {
+    let (compute, tiles) = match lock(store).as_ref() {
+        Some(store) => (Arc::clone(&store.pool), store.tiles),
+        None => return Err("told to start before its points were loaded".to_string()),
+    };
+    let deadline = Instant::now() + MESH_LIMIT;
+    let sockets = mesh::connect(&generation, secret, index, listener, addresses, deadline).map_err(with_source)?;
+    let member = Member { index, sockets, tiles, compute, driver: None };
+    let running = generation::start(Arc::clone(&generation), member).map_err(with_source)?;
+    running.join()
+}
+
+/// An error with its source, in one line.
+fn with_source(error: impl std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+/// Reads the model and the tiles.
+fn load_store(
+    work: &Work,
+    shards: &[Range<u64>],
+    threads: Option<usize>,
+    control: &Mutex<TcpStream>,
+) -> Result<(Store, Response), DataError> {
+    let names = Names { variables: &work.model.variables, parameters: &work.model.parameters };
+    let model = Model::parse(&work.model.expression, &names)
+        .map_err(|error| DataError::new(format!("the coordinator's model was refused here: {error}")))?;
+    let program = Program::new(model, work.free.iter().map(|&j| j as usize).collect(), work.loss);
+    let dataset = Dataset::from_manifest(work.manifest.clone())?;
+    let threads = threads.unwrap_or(work.threads as usize).max(1);
+    let reported = Mutex::new(Instant::now());
+    let progress = |points| {
+        let mut reported = lock(&reported);
+        if reported.elapsed() >= REPORT_EVERY {
+            *reported = Instant::now();
+            respond(control, &Response::Loading { points });
+        }
+    };
+    let plan = Plan {
+        source: &dataset,
+        shards,
+        tile_points: work.tile_points,
+        nonfinite: work.nonfinite,
+        threads,
+        progress: &progress,
+    };
+    let loaded = load(&plan)?;
+    let tiles = tile_count(dataset.n_points(), work.tile_points);
+    info!(tiles = loaded.tiles.len(), points = loaded.counts.used, threads, "points are loaded");
+    let pool = Arc::new(Pool::new(&Blocks::new(), &program, loaded.tiles, tiles, threads));
+    let response = Response::Loaded { counts: loaded.counts, statistics: loaded.statistics };
+    Ok((Store { pool, tiles }, response))
+}

@@ -1,0 +1,133 @@
+//! Tiles from a source, read by several threads at once.
+//!
+//! Shards are cut into runs as long as the source likes to read in one go; threads claim runs in order. Of several faults
+//! the first in the dataset's order is reported, however the threads raced: a run is given up only if an earlier one failed.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use nlsq_engine::data::source::{DataError, TileSource};
+use nlsq_engine::data::tile::{Tile, load_tiles};
+use nlsq_engine::data::tree::{TreeFold, TreeNode};
+use nlsq_engine::data::{NonFinite, YStatistics};
+use nlsq_engine::normal::Counts;
+
+/// What to read.
+pub struct Plan<'a> {
+    /// The dataset.
+    pub source: &'a dyn TileSource,
+    /// The tiles wanted: ascending, disjoint ranges of tile indices.
+    pub shards: &'a [Range<u64>],
+    /// Points of a tile.
+    pub tile_points: u64,
+    /// What to do with values that are not finite.
+    pub nonfinite: NonFinite,
+    /// Threads that read and decode.
+    pub threads: usize,
+    /// Told the number of points read so far, now and then, from any thread.
+    pub progress: &'a (dyn Fn(u64) + Sync),
+}
+
+/// The tiles, and what was learnt while reading them.
+#[derive(Debug)]
+pub struct Loaded {
+    /// In no particular order.
+    pub tiles: Vec<Tile>,
+    /// What became of their points.
+    pub counts: Counts,
+    /// Statistics of y over these tiles, folded in the tile tree as far as they go.
+    pub statistics: Vec<(TreeNode, YStatistics)>,
+}
+
+/// Number of tiles of a dataset.
+pub fn tile_count(n_points: u64, tile_points: u64) -> u64 {
+    n_points.div_ceil(tile_points)
+}
+
+struct Shared<'a> {
+    plan: &'a Plan<'a>,
+    runs: Vec<Range<u64>>,
+    next: AtomicUsize,
+    points: AtomicU64,
+    tiles: Mutex<Vec<Tile>>,
+    failed: Mutex<Option<(usize, DataError)>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads the tiles of a plan.
+pub fn load(plan: &Plan<'_>) -> Result<Loaded, DataError> {
+    let shared = Shared {
+        plan,
+        runs: runs(plan),
+        next: AtomicUsize::new(0),
+        points: AtomicU64::new(0),
+        tiles: Mutex::default(),
+        failed: Mutex::default(),
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..plan.threads.min(shared.runs.len()) {
+            scope.spawn(|| shared.read_runs());
+        }
+        shared.read_runs();
+    });
+    if let Some((_, error)) = lock(&shared.failed).take() {
+        return Err(error);
+    }
+    let tiles = std::mem::take(&mut *lock(&shared.tiles));
+    let mut counts = Counts::default();
+    let mut fold = TreeFold::new(tile_count(plan.source.n_points(), plan.tile_points));
+    for tile in &tiles {
+        counts.merge(&tile.counts);
+        fold.add(TreeNode::tile(tile.index), YStatistics::of_tile(tile), YStatistics::merge);
+    }
+    Ok(Loaded { tiles, counts, statistics: fold.into_nodes().collect() })
+}
+
+/// Cuts the shards into runs: as long as the source likes, but several for each thread.
+fn runs(plan: &Plan<'_>) -> Vec<Range<u64>> {
+    let total: u64 = plan.shards.iter().map(|shard| shard.end - shard.start).sum();
+    let liked = plan.source.run_points().div_ceil(plan.tile_points);
+    let length = liked.min(total.div_ceil(2 * plan.threads as u64)).max(1);
+    let mut runs = Vec::new();
+    for shard in plan.shards {
+        let mut start = shard.start;
+        while start < shard.end {
+            // Cut where the source does: at multiples of its run.
+            let end = ((start / length + 1) * length).min(shard.end);
+            runs.push(start..end);
+            start = end;
+        }
+    }
+    runs
+}
+
+impl Shared<'_> {
+    fn read_runs(&self) {
+        loop {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(run) = self.runs.get(index) else { return };
+            if lock(&self.failed).as_ref().is_some_and(|(failed, _)| *failed < index) {
+                return;
+            }
+            if let Err(error) = self.read_run(run.clone()) {
+                let mut failed = lock(&self.failed);
+                if failed.as_ref().is_none_or(|(earlier, _)| index < *earlier) {
+                    *failed = Some((index, error));
+                }
+            }
+        }
+    }
+
+    fn read_run(&self, run: Range<u64>) -> Result<(), DataError> {
+        let Plan { source, tile_points, nonfinite, progress, .. } = *self.plan;
+        load_tiles(source, run, tile_points, nonfinite, &mut |tile| {
+            let points = self.points.fetch_add(tile.counts.points(), Ordering::Relaxed) + tile.counts.points();
+            lock(&self.tiles).push(tile);
+            progress(points);
+        })
+    }
+}

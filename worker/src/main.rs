@@ -1,0 +1,62 @@
+//! `nlsq-worker`: joins a cluster and computes until its coordinator sends it home.
+
+use std::net::ToSocketAddrs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use nlsq_worker::agent::{AgentError, Options, serve};
+use nlsq_worker::secret::Secret;
+
+/// Joins a cluster of nlsq-coordinator.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Control address of the coordinator.
+    #[arg(long, value_name = "HOST:PORT")]
+    coordinator: String,
+    /// File with the cluster's secret (mode 600); `-` reads it from standard input.
+    #[arg(long, value_name = "FILE")]
+    token_file: PathBuf,
+    /// Compute threads [default: as the coordinator says].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+}
+
+/// Exit codes as in the coordinator's: 2 usage, 4 the cluster is lost.
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("NLSQ_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let arguments = Arguments::parse();
+    let (options, secret) = match configure(&arguments) {
+        Ok(configured) => configured,
+        Err(message) => {
+            tracing::error!("{message}");
+            return ExitCode::from(2);
+        }
+    };
+    match serve(&options, &secret) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(AgentError::CoordinatorGone) => ExitCode::from(4),
+        Err(error) => {
+            let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+            tracing::error!("{error}{source}");
+            ExitCode::from(4)
+        }
+    }
+}
+
+fn configure(arguments: &Arguments) -> Result<(Options, Secret), String> {
+    let name = &arguments.coordinator;
+    let mut addresses = name.to_socket_addrs().map_err(|error| format!("--coordinator {name}: {error}"))?;
+    let coordinator = addresses.next().ok_or_else(|| format!("--coordinator {name}: no such host"))?;
+    let secret = if arguments.token_file == Path::new("-") {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).map_err(|error| format!("cannot read the secret: {error}"))?;
+        Secret::from_hex(&line).ok_or("standard input holds no secret: expected 64 hexadecimal digits")?
+    } else {
+        Secret::read(&arguments.token_file).map_err(|error| error.to_string())?
+    };
+    Ok((Options { coordinator, threads: arguments.threads.map(usize::from) }, secret))
+}

@@ -1,0 +1,199 @@
+//! Threads that evaluate tiles: the CPU's answer to [`Compute`].
+//!
+//! Threads live as long as the agent's points. Within a pass they claim short runs of tiles from a shared counter, fold
+//! each run by itself, and merge what is left into one tile tree; which thread takes which run changes no bit.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use nlsq_engine::data::tile::Tile;
+use nlsq_engine::data::tree::{TreeFold, TreeNode};
+use nlsq_engine::kernel::{Backend, Evaluator, Program, first_nonfinite};
+use nlsq_engine::normal::Sums;
+use nlsq_operators::{Compute, Fault, Partial, Reply, Request};
+
+/// Tiles that a thread claims at a time: long enough that the shared tree is no bottleneck, short enough to balance.
+const RUN: usize = 4;
+
+/// Threads over a fixed set of tiles.
+pub struct Pool {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    program: Program,
+    tiles: Vec<Tile>,
+    /// Tiles of the whole dataset.
+    total: u64,
+    queue: Mutex<Queue>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Arc<Job>>,
+    closed: bool,
+}
+
+/// One request under way.
+struct Job {
+    request: Request,
+    started: Instant,
+    /// Next tile to claim.
+    next: AtomicUsize,
+    progress: Mutex<Progress>,
+}
+
+struct Progress {
+    fold: TreeFold<Partial>,
+    done: usize,
+    /// Taken by whoever finishes; dropped by a thread that panics, which the dataflow notices.
+    reply: Option<Reply>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic of a compute thread is handled by dropping its reply; the data behind the lock stay valid.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Pool {
+    /// Starts `threads` threads over these tiles of a dataset of `total` tiles.
+    pub fn new(backend: &dyn Backend, program: &Program, mut tiles: Vec<Tile>, total: u64, threads: usize) -> Self {
+        assert!(threads > 0, "a pool has at least one thread");
+        tiles.sort_by_key(|tile| tile.index);
+        let shared = Arc::new(Shared {
+            program: program.clone(),
+            tiles,
+            total,
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+        });
+        let threads = (0..threads)
+            .map(|k| {
+                let (shared, evaluator) = (Arc::clone(&shared), backend.evaluator(program));
+                let thread = std::thread::Builder::new().name(format!("compute-{k}"));
+                thread.spawn(move || shared.serve(evaluator)).expect("the system can start a thread")
+            })
+            .collect();
+        Self { shared, threads }
+    }
+}
+
+impl Compute for Pool {
+    fn evaluate(&self, request: Request, reply: Reply) {
+        if self.shared.tiles.is_empty() {
+            return reply.send(Vec::new());
+        }
+        let fold = TreeFold::new(self.shared.total);
+        let job = Job {
+            request,
+            started: Instant::now(),
+            next: AtomicUsize::new(0),
+            progress: Mutex::new(Progress { fold, done: 0, reply: Some(reply) }),
+        };
+        lock(&self.shared.queue).jobs.push_back(Arc::new(job));
+        self.shared.wake.notify_all();
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        lock(&self.shared.queue).closed = true;
+        self.shared.wake.notify_all();
+        for thread in self.threads.drain(..) {
+            // A panic was reported when it happened; here it only matters that the thread is gone.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn serve(&self, mut evaluator: Box<dyn Evaluator>) {
+        while let Some(job) = self.next_job() {
+            let worked = catch_unwind(AssertUnwindSafe(|| self.work(&job, evaluator.as_mut())));
+            if worked.is_err() {
+                lock(&job.progress).reply = None;
+                self.retire(&job);
+            }
+        }
+    }
+
+    /// The job at the head of the queue; waits for one.
+    fn next_job(&self) -> Option<Arc<Job>> {
+        let mut queue = lock(&self.queue);
+        loop {
+            if queue.closed {
+                return None;
+            }
+            if let Some(job) = queue.jobs.front() {
+                return Some(Arc::clone(job));
+            }
+            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Evaluates runs of tiles until none is left to claim.
+    fn work(&self, job: &Arc<Job>, evaluator: &mut dyn Evaluator) {
+        loop {
+            let start = job.next.fetch_add(RUN, Ordering::Relaxed);
+            if start >= self.tiles.len() {
+                return self.retire(job);
+            }
+            let run = &self.tiles[start..self.tiles.len().min(start + RUN)];
+            let mut fold = TreeFold::new(self.total);
+            for tile in run {
+                fold.add(TreeNode::tile(tile.index), self.evaluate(&job.request, tile, evaluator), Partial::merge);
+            }
+            self.finish(job, fold, run.len());
+        }
+    }
+
+    /// No tile of this job is left to claim.
+    fn retire(&self, job: &Arc<Job>) {
+        lock(&self.queue).jobs.retain(|other| !Arc::ptr_eq(other, job));
+    }
+
+    fn finish(&self, job: &Job, run: TreeFold<Partial>, tiles: usize) {
+        let mut progress = lock(&job.progress);
+        for (node, partial) in run.into_nodes() {
+            progress.fold.add(node, partial, Partial::merge);
+        }
+        progress.done += tiles;
+        if progress.done < self.tiles.len() {
+            return;
+        }
+        let fold = std::mem::replace(&mut progress.fold, TreeFold::new(self.total));
+        let busy_seconds = job.started.elapsed().as_secs_f64();
+        let nodes = fold.into_nodes().map(|(node, partial)| (node, Partial { busy_seconds, ..partial })).collect();
+        if let Some(reply) = progress.reply.take() {
+            reply.send(nodes);
+        }
+    }
+
+    fn evaluate(&self, request: &Request, tile: &Tile, evaluator: &mut dyn Evaluator) -> Partial {
+        let (sums, theta) = match request {
+            Request::Linearize(theta) => (evaluator.linearize(theta, tile), Some(theta)),
+            Request::Costs(thetas) => (evaluator.costs(thetas, tile), None),
+        };
+        let fault = theta.and_then(|theta| self.fault(theta, tile, &sums));
+        Partial { sums, fault, busy_seconds: 0.0 }
+    }
+
+    /// Looks for the point that spoiled the sums, if they are spoiled.
+    fn fault(&self, theta: &[f64], tile: &Tile, sums: &Sums) -> Option<Fault> {
+        if sums.hi.iter().all(|sum| sum.is_finite()) {
+            return None;
+        }
+        first_nonfinite(&self.program, theta, tile).map(|point| Fault {
+            tile: tile.index,
+            rank: point.rank as u64,
+            x: point.x,
+            quantity: point.quantity,
+        })
+    }
+}
