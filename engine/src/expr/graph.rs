@@ -1,4 +1,6 @@
 //! The expression graph: a deduplicated DAG in which every node stands after its arguments.
+//!
+//! [`Graph::insert`] adds a node as it stands; the constructors in `simplify.rs` fold and rewrite first.
 
 use std::collections::HashMap;
 
@@ -35,6 +37,30 @@ pub enum Node {
     Select(NodeId, NodeId, NodeId),
 }
 
+impl Node {
+    /// The nodes it is computed from, in order.
+    pub fn arguments(&self) -> impl Iterator<Item = NodeId> + use<> {
+        let arguments = match *self {
+            Node::Constant(_) | Node::Variable(_) | Node::Parameter(_) => [None, None, None],
+            Node::Unary(_, a) | Node::PowInt(a, _) => [Some(a), None, None],
+            Node::Binary(_, a, b) => [Some(a), Some(b), None],
+            Node::Select(condition, then, otherwise) => [Some(condition), Some(then), Some(otherwise)],
+        };
+        arguments.into_iter().flatten()
+    }
+
+    /// The same operation on other arguments.
+    fn with_arguments(self, of: impl Fn(NodeId) -> NodeId) -> Node {
+        match self {
+            Node::Constant(_) | Node::Variable(_) | Node::Parameter(_) => self,
+            Node::Unary(op, a) => Node::Unary(op, of(a)),
+            Node::PowInt(a, n) => Node::PowInt(of(a), n),
+            Node::Binary(op, a, b) => Node::Binary(op, of(a), of(b)),
+            Node::Select(condition, then, otherwise) => Node::Select(of(condition), of(then), of(otherwise)),
+        }
+    }
+}
+
 /// A deduplicated expression graph. Building the same node twice yields the same id.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
@@ -58,6 +84,12 @@ impl Graph {
         &self.nodes
     }
 
+    /// The ids of all nodes, arguments before users.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + use<> {
+        let count = u32::try_from(self.nodes.len()).expect("insert counts nodes in 32 bits");
+        (0..count).map(NodeId)
+    }
+
     /// Adds a node as it stands, or finds it.
     pub fn insert(&mut self, node: Node) -> NodeId {
         if let Some(&id) = self.ids.get(&node) {
@@ -67,6 +99,35 @@ impl Graph {
         self.nodes.push(node);
         self.ids.insert(node, id);
         id
+    }
+
+    /// Which nodes the given ones are computed from, themselves included. `[n_nodes]`
+    pub fn needed_for(&self, roots: &[NodeId]) -> Vec<bool> {
+        let mut needed = vec![false; self.nodes.len()];
+        for root in roots {
+            needed[root.index()] = true;
+        }
+        for index in (0..self.nodes.len()).rev() {
+            if needed[index] {
+                for argument in self.nodes[index].arguments() {
+                    needed[argument.index()] = true;
+                }
+            }
+        }
+        needed
+    }
+
+    /// A graph of only what the given nodes need, in the same order, and the new ids of those nodes.
+    pub fn pruned(&self, roots: &[NodeId]) -> (Graph, Vec<NodeId>) {
+        let needed = self.needed_for(roots);
+        let mut graph = Graph::new();
+        let mut moved: Vec<Option<NodeId>> = vec![None; self.nodes.len()];
+        for (index, node) in self.nodes.iter().enumerate().filter(|(index, _)| needed[*index]) {
+            let to = |id: NodeId| moved[id.index()].expect("arguments stand before their users");
+            moved[index] = Some(graph.insert(node.with_arguments(to)));
+        }
+        let roots = roots.iter().map(|id| moved[id.index()].expect("roots are needed")).collect();
+        (graph, roots)
     }
 
     /// Evaluates every node at one point; the reference meaning of the graph.
@@ -92,5 +153,24 @@ impl Graph {
             values.push(value);
         }
         values
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pruning_drops_only_what_is_not_needed() {
+        let mut graph = Graph::new();
+        let x = graph.insert(Node::Variable(0));
+        let unused = graph.insert(Node::Unary(Unary::Exp, x));
+        let a = graph.insert(Node::Parameter(0));
+        let product = graph.insert(Node::Binary(Binary::Mul, x, a));
+        assert!(!graph.needed_for(&[product])[unused.index()]);
+        let (pruned, roots) = graph.pruned(&[product, x]);
+        assert_eq!(pruned.nodes().len(), 3);
+        assert_eq!(pruned.evaluate(&[3.0], &[5.0])[roots[0].index()], 15.0);
+        assert_eq!(pruned.evaluate(&[3.0], &[5.0])[roots[1].index()], 3.0);
     }
 }
