@@ -1,11 +1,14 @@
 //! What a fit tells while it runs and what it yields at the end; the seam between the driver and everything for people.
 
-use nlsq_engine::data::source::DataError;
+use nlsq_engine::covariance::CovarianceError;
+use nlsq_engine::data::source::{DataError, Place};
+use nlsq_engine::minimize::OptionsError;
 use nlsq_engine::normal::Counts;
 use nlsq_engine::params::ParametersError;
 use nlsq_engine::summary::{Iteration, Phase, Side, Status};
 
 use crate::config::JobError;
+use crate::crew::{CrewError, LaunchError};
 
 /// One parameter at the end of a fit.
 #[derive(Clone, Debug, PartialEq)]
@@ -166,7 +169,7 @@ pub trait Observer {
         let _ = (level, text);
     }
 
-    /// The fit ended; nothing follows. Called by whoever called the driver, not by the driver.
+    /// The fit ended; nothing follows.
     fn finished(&mut self, outcome: &Outcome) {
         let _ = outcome;
     }
@@ -187,13 +190,42 @@ pub enum RunError {
     /// Starts and bounds do not fit together.
     #[error(transparent)]
     Parameters(#[from] ParametersError),
+    /// Method, bounds and loss do not fit together.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    /// Too few points, or normal equations that are not finite.
+    #[error(transparent)]
+    Covariance(#[from] CovarianceError),
+    /// The model has no value where the fit starts.
+    #[error(
+        "the model is not finite at the start: {quantity} at {at}{}; expected finite values at every used point",
+        place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default()
+    )]
+    StartNotFinite {
+        /// "f", or the derivative that is not finite.
+        quantity: String,
+        /// The values of the variables.
+        at: String,
+        /// Where the point stands, if that is known.
+        place: Option<Place>,
+    },
+    /// No such address.
+    #[error("--listen (cluster.listen): \"{address}\" is no address of this machine; expected HOST:PORT")]
+    Listen {
+        /// As given.
+        address: String,
+    },
+    /// The workers could not do their part.
+    #[error(transparent)]
+    Crew(#[from] CrewError),
 }
 
 impl RunError {
-    /// What the process returns: 2 usage, job, model or data; 4 lost cluster; 1 a bug of ours.
+    /// What the process returns: 2 usage, job, model or data; 4 lost cluster.
     pub fn exit_code(&self) -> u8 {
         match self {
-            RunError::Job(_) | RunError::Data(_) | RunError::Parameters(_) => 2,
+            RunError::Crew(CrewError::Lost { .. } | CrewError::Launch(LaunchError::TooFew { .. })) => 4,
+            _ => 2,
         }
     }
 }

@@ -3,35 +3,25 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use nlsq_engine::data::load_tiles;
+use nlsq_engine::covariance::degrees_of_freedom;
+use nlsq_engine::data::dataset::Dataset;
+use nlsq_engine::data::shard::load_tiles;
 use nlsq_engine::data::source::TileSource;
 use nlsq_engine::data::tile::Tile;
 use nlsq_engine::diff::check::{self as gradient, GradientCheck};
 use nlsq_engine::normal::Counts;
+use nlsq_engine::params::Parameters;
 
 use super::output::print;
 use super::{Failure, JobArgs, REFUSED};
 use crate::config::{Job, JobError};
-use crate::outcome::{Level, Observer};
-use crate::problem::{Problem, check_points};
+use crate::outcome::RunError;
 use crate::progress::grouped;
 use crate::report::text::number;
+use crate::starts;
 
 /// Points at which derivatives are checked, at most.
 const GRADIENT_POINTS: usize = 256;
-
-/// What the job has to say while it is opened.
-#[derive(Default)]
-struct Notes(Vec<String>);
-
-impl Observer for Notes {
-    fn note(&mut self, level: Level, text: &str) {
-        self.0.push(match level {
-            Level::Info => text.to_string(),
-            _ => format!("{}: {text}", level.name()),
-        });
-    }
-}
 
 /// What one read of the data shows.
 struct Reading {
@@ -43,31 +33,33 @@ struct Reading {
 
 pub(super) fn check(arguments: &JobArgs) -> Result<u8, Failure> {
     let job = Job::read(arguments.job_file.as_deref(), &arguments.flags)?;
-    let mut notes = Notes::default();
-    let problem = Problem::open(&job, &mut notes)?;
-    let reading = read(&job, &problem)?;
-    check_points(reading.counts.used, problem.parameters.free().len(), "used points")?;
-    let verdict = gradient::check(&problem.model, &reading.points, &problem.parameters.start(), problem.parameters.free());
+    let dataset = Dataset::open(&job.data).map_err(JobError::from)?;
+    let (model, parameters) = (job.parse_model(), starts::resolve(&job, &dataset)?);
+    let n_free = parameters.free().len();
+    degrees_of_freedom(dataset.n_points(), n_free).map_err(RunError::from)?;
+    let reading = read(&job, &dataset)?;
+    degrees_of_freedom(reading.counts.used, n_free).map_err(RunError::from)?;
+    let verdict = gradient::check(&model, &reading.points, &parameters.start(), parameters.free());
 
     let mut text = String::new();
-    write_model(&mut text, &job, &problem);
-    write_data(&mut text, &job, &problem, &reading);
-    write_gradient(&mut text, &problem, &verdict, reading.points.len());
-    for note in &notes.0 {
-        let _ = writeln!(text, "note: {note}");
+    write_model(&mut text, &job, &parameters);
+    write_data(&mut text, &job, &reading);
+    write_gradient(&mut text, &parameters, &verdict, reading.points.len());
+    for warning in model.warnings() {
+        let _ = writeln!(text, "warning: {warning}");
     }
     print(&text)?;
     Ok(if verdict.passed() { 0 } else { REFUSED })
 }
 
-fn read(job: &Job, problem: &Problem) -> Result<Reading, JobError> {
-    let tiles = tiles(job, problem);
+fn read(job: &Job, dataset: &Dataset) -> Result<Reading, JobError> {
+    let tiles = dataset.n_points().div_ceil(job.fit.tile_points);
     // points from evenly spaced tiles, as many from each
     let every = tiles.div_ceil(GRADIENT_POINTS as u64).max(1);
     let from_each = GRADIENT_POINTS.div_ceil(usize::try_from(tiles.div_ceil(every)).unwrap_or(usize::MAX)).max(1);
     let mut reading = Reading { counts: Counts::default(), seconds: 0.0, points: Vec::new() };
     let started = Instant::now();
-    load_tiles(&problem.dataset, 0..tiles, job.fit.tile_points, job.fit.nonfinite, &mut |tile: Tile| {
+    load_tiles(dataset, 0..tiles, job.fit.tile_points, job.fit.nonfinite, &mut |tile: Tile| {
         reading.counts.merge(&tile.counts);
         if tile.index.is_multiple_of(every) {
             let step = tile.y.len().div_ceil(from_each).max(1);
@@ -78,16 +70,12 @@ fn read(job: &Job, problem: &Problem) -> Result<Reading, JobError> {
     Ok(reading)
 }
 
-fn tiles(job: &Job, problem: &Problem) -> u64 {
-    problem.dataset.n_points().div_ceil(job.fit.tile_points)
-}
-
-fn write_model(text: &mut String, job: &Job, problem: &Problem) {
+fn write_model(text: &mut String, job: &Job, parameters: &Parameters) {
     let named = job.model.builtin.as_ref().map(|name| format!("  ({name})")).unwrap_or_default();
     let _ = writeln!(text, "model       {}{named}", job.model.expression);
     let _ = writeln!(text, "variables   {}", job.model.variables.join(", "));
-    let _ = writeln!(text, "parameters  {} free of {}", problem.parameters.free().len(), problem.parameters.all().len());
-    for p in problem.parameters.all() {
+    let _ = writeln!(text, "parameters  {} free of {}", parameters.free().len(), parameters.all().len());
+    for p in parameters.all() {
         let state = match (p.fixed, p.min.is_finite() || p.max.is_finite()) {
             (true, _) => "fixed".to_string(),
             (false, true) => format!("in [{}, {}]", number(p.min), number(p.max)),
@@ -97,7 +85,7 @@ fn write_model(text: &mut String, job: &Job, problem: &Problem) {
     }
 }
 
-fn write_data(text: &mut String, job: &Job, problem: &Problem, reading: &Reading) {
+fn write_data(text: &mut String, job: &Job, reading: &Reading) {
     let Counts { used, masked, nonfinite } = reading.counts;
     let weighted = job.data.sigma.is_some() || job.data.weights.is_some();
     let columns = job.model.variables.len() + 1 + usize::from(weighted);
@@ -111,7 +99,8 @@ fn write_data(text: &mut String, job: &Job, problem: &Problem, reading: &Reading
         grouped(masked),
         grouped(nonfinite)
     );
-    let _ = writeln!(text, "tiles       {} of {} points", grouped(tiles(job, problem)), grouped(job.fit.tile_points));
+    let tiles = reading.counts.points().div_ceil(job.fit.tile_points);
+    let _ = writeln!(text, "tiles       {} of {} points", grouped(tiles), grouped(job.fit.tile_points));
     let _ = writeln!(
         text,
         "memory      {} for all workers together: {columns} columns, {bytes_per_point} bytes a point",
@@ -121,16 +110,17 @@ fn write_data(text: &mut String, job: &Job, problem: &Problem, reading: &Reading
     let _ = writeln!(text, "read in     {:.3} s by one thread ({rate:.1} M points/s)", reading.seconds);
 }
 
-fn write_gradient(text: &mut String, problem: &Problem, verdict: &GradientCheck, points: usize) {
+fn write_gradient(text: &mut String, parameters: &Parameters, verdict: &GradientCheck, points: usize) {
     let outcome = if verdict.passed() { "agree" } else { "DISAGREE" };
     let _ = writeln!(text, "gradient    derivatives and differences {outcome} at {points} points");
     for entry in &verdict.parameters {
-        let name = &problem.parameters.all()[entry.parameter].name;
+        let name = &parameters.all()[entry.parameter].name;
         let _ = writeln!(text, "  {name:<12} largest relative disagreement {:.1e}", entry.disagreement);
     }
 }
 
-fn bytes_text(bytes: u128) -> String {
+/// A number of bytes as a person reads it.
+pub(super) fn bytes_text(bytes: u128) -> String {
     const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
     let (mut value, mut unit) = (bytes as f64, 0);
     while value >= 1024.0 && unit + 1 < UNITS.len() {

@@ -3,23 +3,51 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use nlsq_engine::data;
+use nlsq_engine::data::describe::{FileDescription, describe};
 use nlsq_engine::data::spec::CsvOptions;
+use nlsq_engine::data::table::Field;
 use nlsq_engine::models::{self, Builtin};
 use nlsq_engine::tape::Tape;
 
 use super::output::print;
+use super::check::bytes_text;
 use super::{Failure, JobArgs, Target, fit};
 use crate::config::settings::Settings;
 use crate::config::{JobError, keys, read_model};
+use crate::progress::grouped;
 use crate::report::result::RunResult;
 use crate::report::text::{self, number};
 use crate::run_dir::{REPORT, RESULT, replace};
 
 pub(super) fn inspect(file: &Path, csv: Option<&str>) -> Result<u8, Failure> {
     let csv = csv.map_or(Ok(CsvOptions::default()), CsvOptions::parse).map_err(JobError::from)?;
-    let description = data::describe(file, &csv).map_err(JobError::from)?;
-    print(&format!("{description}\n")).map(|()| 0)
+    let description = describe(file, &csv).map_err(JobError::from)?;
+    print(&describe_file(&description)).map(|()| 0)
+}
+
+fn describe_file(file: &FileDescription) -> String {
+    let mut text = format!("{}: {}, {}\n", file.path.display(), file.format, bytes_text(u128::from(file.bytes)));
+    let width = |of: fn(&Field) -> usize| file.fields.iter().map(of).max().unwrap_or(0);
+    let (name_width, type_width) = (width(|f| f.name.chars().count()), width(|f| f.type_name.chars().count()));
+    for field in &file.fields {
+        let columns = field.width.map(|width| format!(" x {width} columns")).unwrap_or_default();
+        let _ = write!(
+            text,
+            "  {:<name_width$}  {:<type_width$}  {} rows{columns}",
+            field.name,
+            field.type_name,
+            grouped(field.rows)
+        );
+        let more = [field.storage.as_str(), field.refusal.as_deref().unwrap_or_default()];
+        for part in more.iter().filter(|part| !part.is_empty()) {
+            let _ = write!(text, "  {part}");
+        }
+        text.push('\n');
+    }
+    for note in &file.notes {
+        let _ = writeln!(text, "  {note}");
+    }
+    text
 }
 
 pub(super) fn models(name: Option<&str>) -> Result<u8, Failure> {

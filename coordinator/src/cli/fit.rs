@@ -7,7 +7,7 @@ use nlsq_engine::summary::Status;
 use super::output::print;
 use super::{Failure, INTERRUPTED, JobArgs, NOT_CONVERGED, REFUSED};
 use crate::config::{Job, JobError};
-use crate::outcome::{Observer, Outcome, RunError};
+use crate::outcome::{Level, Observer, Outcome, RunError};
 use crate::progress::{self, Watchers};
 use crate::report::result::RunResult;
 use crate::report::{covariance, history::History, log::Log, text};
@@ -22,10 +22,10 @@ pub(super) fn fit(arguments: &JobArgs) -> Result<u8, Failure> {
     let mut progress = progress::on_stderr(job.output.progress, job.fit.minimizer.max_passes);
 
     let mut watchers = Watchers(vec![&mut log, &mut history, progress.as_mut()]);
-    let ended = crate::fit::run(&job, &mut watchers);
-    if let Ok(outcome) = &ended {
-        watchers.finished(outcome);
+    for warning in job.parse_model().warnings() {
+        watchers.note(Level::Warn, &format!("the model: {warning}"));
     }
+    let ended = crate::fit::run(&job, &mut watchers);
     drop(progress);
     match ended {
         Ok(outcome) => succeed(&job, &outcome, log, &history, dir),

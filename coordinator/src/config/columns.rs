@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use nlsq_engine::data::columns::split_columns;
+use nlsq_engine::expr::is_name;
 use nlsq_engine::data::spec::{CsvOptions, DatasetSpec};
 
 use super::error::JobError;
@@ -69,9 +70,7 @@ fn items(settings: &Settings) -> Result<Vec<String>, JobError> {
 /// The name that `NAME` or `NAME=SOURCE` binds, if it is one that an expression can hold.
 fn bound_name(item: &str) -> Option<String> {
     let name = item.split('=').next().unwrap_or(item).trim();
-    let lawful = name.chars().all(|c| c.is_alphanumeric() || c == '_')
-        && name.chars().next().is_some_and(|first| first.is_alphabetic() || first == '_');
-    lawful.then(|| name.to_string())
+    is_name(name).then(|| name.to_string())
 }
 
 /// Names of files in flags start from the current directory, in a job file from `data.base`.

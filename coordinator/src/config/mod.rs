@@ -13,8 +13,8 @@ pub mod write;
 
 use std::path::{Path, PathBuf};
 
-use nlsq_engine::data::NonFinite;
 use nlsq_engine::data::spec::DatasetSpec;
+use nlsq_engine::data::tile::NonFinite;
 use nlsq_engine::expr::{Model, Names, ParseError};
 use nlsq_engine::loss::{Loss, LossKind};
 use nlsq_engine::minimize::{Method, Options};

@@ -1,16 +1,13 @@
-//! A job together with its data: the dataset opened, starts estimated, everything checked that can be checked before the
-//! first pass.
+//! Starts: those given, and those estimated from a sample of the data.
 
 use std::ops::Range;
 
-use nlsq_engine::data::Dataset;
 use nlsq_engine::data::source::{DataError, TileSource, Weighting};
-use nlsq_engine::expr::Model;
 use nlsq_engine::models::{self, Builtin};
 use nlsq_engine::params::Parameters;
 
 use crate::config::{Job, JobError, Start};
-use crate::outcome::{Level, Observer, RunError};
+use crate::outcome::RunError;
 
 /// Rows that starts are estimated from, at most.
 pub const SAMPLE_ROWS: u64 = 4096;
@@ -19,54 +16,21 @@ const ONE_SCAN_ROWS: u64 = 1 << 20;
 /// Places at which a large dataset is sampled: reading single rows would unpack a whole block for each.
 const SAMPLE_RUNS: u64 = 512;
 
-/// A job that is ready to run.
-#[derive(Debug)]
-pub struct Problem {
-    /// The model with its derivatives.
-    pub model: Model,
-    /// Its parameters with starts and bounds.
-    pub parameters: Parameters,
-    /// The points.
-    pub dataset: Dataset,
+/// The parameters of a job with a start each.
+pub fn resolve(job: &Job, source: &dyn TileSource) -> Result<Parameters, RunError> {
+    let starts = match job.parameters.iter().any(|p| p.start == Start::Auto) {
+        true => estimate(job, source)?,
+        false => vec![0.0; job.parameters.len()],
+    };
+    let resolved = job.parameters.iter().zip(&starts).map(|(setting, &start)| setting.resolve(start)).collect();
+    Ok(Parameters::new(resolved).map_err(JobError::from)?)
 }
 
-impl Problem {
-    /// Opens the dataset and estimates the starts that the job leaves open.
-    pub fn open(job: &Job, observer: &mut dyn Observer) -> Result<Self, RunError> {
-        let model = job.parse_model();
-        for warning in model.warnings() {
-            observer.note(Level::Warn, &format!("the model: {warning}"));
-        }
-        let dataset = Dataset::open(&job.data)?;
-        let n_free = job.parameters.iter().filter(|p| !p.fixed).count();
-        check_points(dataset.n_points(), n_free, "rows")?;
-        let starts = match job.parameters.iter().any(|p| p.start == Start::Auto) {
-            true => estimate(job, &dataset, observer)?,
-            false => vec![0.0; job.parameters.len()],
-        };
-        let resolved = job.parameters.iter().zip(&starts).map(|(setting, &start)| setting.resolve(start)).collect();
-        let parameters = Parameters::new(resolved).map_err(JobError::from)?;
-        Ok(Self { model, parameters, dataset })
-    }
-}
-
-/// A fit needs more points than free parameters. `what` says how the points were counted.
-pub fn check_points(n_points: u64, n_free: usize, what: &str) -> Result<(), JobError> {
-    if n_points > n_free as u64 {
-        return Ok(());
-    }
-    let plural = if n_free == 1 { "" } else { "s" };
-    Err(JobError::usage_with_help(
-        format!("{n_points} {what} for {n_free} free parameter{plural}: expected more points than free parameters"),
-        "fix parameters with --fix NAME=VALUE, or give more data",
-    ))
-}
-
-/// Starts from the data, in the order of the job's parameters.
-fn estimate(job: &Job, dataset: &Dataset, observer: &mut dyn Observer) -> Result<Vec<f64>, RunError> {
+/// Estimates for all parameters, in the order of the job's.
+fn estimate(job: &Job, source: &dyn TileSource) -> Result<Vec<f64>, RunError> {
     let name = job.model.builtin.as_deref().expect("auto starts were refused without a built-in model");
     let builtin: Builtin = models::find(name).expect("the built-in model was found when the job was read");
-    let (x, y) = sample(dataset)?;
+    let (x, y) = sample(source)?;
     if x.is_empty() {
         return Err(JobError::usage_with_help(
             "the starts cannot be estimated: no point of the sample counts (masked or not finite)",
@@ -75,17 +39,9 @@ fn estimate(job: &Job, dataset: &Dataset, observer: &mut dyn Observer) -> Result
         .into());
     }
     let estimates = builtin.estimate(&x, &y);
-    let named = |name: &str| builtin.parameters().iter().position(|parameter| parameter.name == name);
-    let mut starts = Vec::with_capacity(job.parameters.len());
-    for setting in &job.parameters {
-        let at = named(&setting.name).expect("a built-in model's expression has its parameters");
-        let start = setting.resolve(estimates[at]).start;
-        if setting.start == Start::Auto {
-            observer.note(Level::Info, &format!("start of {} estimated from {} points: {start}", setting.name, x.len()));
-        }
-        starts.push(start);
-    }
-    Ok(starts)
+    let of = |name: &str| builtin.parameters().iter().position(|parameter| parameter.name == name);
+    let at = |name: &str| of(name).expect("a built-in model's expression has its parameters");
+    Ok(job.parameters.iter().map(|setting| estimates[at(&setting.name)]).collect())
 }
 
 /// At most [`SAMPLE_ROWS`] rows, evenly spread and chosen by their numbers alone; those that do not count are left out.
@@ -201,10 +157,5 @@ mod tests {
             assert_eq!(wanted.runs.first().unwrap().start, 0);
             assert_eq!(wanted.runs.last().unwrap().end, n);
         }
-    }
-
-    #[test]
-    fn too_few_points_are_refused() {
-        assert!(check_points(3, 3, "rows").is_err() && check_points(4, 3, "rows").is_ok());
     }
 }
