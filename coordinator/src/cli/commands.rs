@@ -26,7 +26,7 @@ pub(super) fn inspect(file: &Path, csv: Option<&str>) -> Result<u8, Failure> {
 }
 
 fn describe_file(file: &FileDescription) -> String {
-    let mut text = format!("{}: {}, {}\n", file.path.display(), file.format, bytes_text(u128::from(file.bytes)));
+    let mut text = format!("{}: {}, {}\n", file.path.display(), file.format.name(), bytes_text(u128::from(file.bytes)));
     let width = |of: fn(&Field) -> usize| file.fields.iter().map(of).max().unwrap_or(0);
     let (name_width, type_width) = (width(|f| f.name.chars().count()), width(|f| f.type_name.chars().count()));
     for field in &file.fields {

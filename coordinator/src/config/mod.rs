@@ -24,7 +24,7 @@ pub use error::JobError;
 pub use flags::JobFlags;
 pub use parameters::{ParameterSetting, Start};
 use parameters::DefaultBounds;
-use settings::{Settings, absolute};
+use settings::Settings;
 
 /// A whole job.
 #[derive(Clone, Debug, PartialEq)]

@@ -48,7 +48,7 @@ impl Job {
             ("data", "csv") => csv_text(&data.csv).map(Value::Text),
             ("data", "base") => text(&data.base.display().to_string()),
             ("fit", "p0") => None, // starts stand in [parameters]
-            ("fit", "method") => text(word_of(&fit.minimizer.method)),
+            ("fit", "method") => text(word_of(&Method::NAMES, fit.minimizer.method)),
             ("fit", "absolute_sigma") => Some(Value::Switch(fit.absolute_sigma)),
             ("fit", "loss") => text(word_of(&LossKind::NAMES, fit.loss.kind)),
             ("fit", "loss_scale") => Some(Value::Number(fit.loss.scale)),
