@@ -76,7 +76,9 @@ impl JobError {
     /// What to do instead.
     pub fn help(&self) -> Option<&str> {
         match self {
-            JobError::Model { help, .. } | JobError::File { help, .. } | JobError::Usage { help, .. } => help.as_deref(),
+            JobError::Model { help, .. } | JobError::File { help, .. } | JobError::Usage { help, .. } => {
+                help.as_deref()
+            }
             _ => None,
         }
     }

@@ -7,7 +7,7 @@ use super::keys::{KEYS, Key};
 use super::value::Kind;
 
 /// The flags as given, not yet read.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct JobFlags {
     /// Texts of the flags that have a key; a switch has none.
     pub given: Vec<(&'static Key, Vec<String>)>,

@@ -70,7 +70,8 @@ impl Settings {
             given.push(Setting { key, value: read_flag(key, texts)?, origin: Origin::Flag });
         }
         for pair in ALTERNATIVES {
-            let both = pair.map(|(section, name)| given.iter().find(|s| s.key.section == section && s.key.name == name));
+            let both =
+                pair.map(|(section, name)| given.iter().find(|s| s.key.section == section && s.key.name == name));
             if let [Some(a), Some(b)] = both {
                 return Err(exclusive(&a.key.title(), &b.key.title()));
             }
@@ -241,9 +242,9 @@ fn read_flag(key: &'static Key, texts: &[String]) -> Result<Value, JobError> {
         if text.strip_prefix("--").is_some_and(is_flag) {
             return Err(JobError::usage(format!("--{flag}: expected a value, found the flag {text}")));
         }
-        key.kind.read_text(text).map_err(|expected| {
-            JobError::usage(format!("--{flag}: expected {expected}, found \"{text}\""))
-        })?;
+        key.kind
+            .read_text(text)
+            .map_err(|expected| JobError::usage(format!("--{flag}: expected {expected}, found \"{text}\"")))?;
     }
     match (key.kind, texts) {
         (Kind::Files | Kind::Columns, _) => Ok(Value::List(texts.to_vec())),

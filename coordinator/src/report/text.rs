@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use nlsq_engine::summary::Side;
+
 use super::history::phase_name;
 use super::result::{ParameterResult, RunResult, status_name};
 
@@ -67,9 +69,10 @@ fn parameter_row(p: &ParameterResult) -> [String; 7] {
         (None, None) => "-".into(),
         (min, max) => format!("[{}, {}]", side(min, "-inf"), side(max, "inf")),
     };
-    let flag = match (p.fixed, p.at_bound.as_deref()) {
+    let flag = match (p.fixed, p.at_bound) {
         (true, _) => "fixed".into(),
-        (false, Some(side)) => format!("at {side}"),
+        (false, Some(Side::Min)) => "at min".into(),
+        (false, Some(Side::Max)) => "at max".into(),
         (false, None) if p.stderr.is_none() => "not determined".into(),
         _ => String::new(),
     };
@@ -175,7 +178,10 @@ mod tests {
         assert_eq!(show(123_456.0, 1234.0), "1.235e5 1.2e3");
         assert_eq!(show(1.234e-9, 5.6e-12), "1.2340e-9 5.6e-12");
         assert_eq!(show(0.0, 0.5), "0.00 0.50");
-        assert_eq!(show(1e20, 1e3), "1.00000000000000000e20 1.0e3".replace("1.00000000000000000e20", "1.0000000000000000e20"));
+        assert_eq!(
+            show(1e20, 1e3),
+            "1.00000000000000000e20 1.0e3".replace("1.00000000000000000e20", "1.0000000000000000e20")
+        );
         assert_eq!(value_and_error(0.1 + 0.2, None), ("0.3".into(), "-".into()));
     }
 
