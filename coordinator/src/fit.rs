@@ -6,22 +6,22 @@ use std::net::ToSocketAddrs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nlsq_engine::covariance::{self, Covariance};
+use nlsq_engine::covariance::{Covariance, CovarianceError, Variance, covariance, degrees_of_freedom};
 use nlsq_engine::data::source::TileSource;
 use nlsq_engine::data::{Dataset, NonFinite, YStatistics};
 use nlsq_engine::expr::{Model, Names, ParseError};
 use nlsq_engine::kernel::Program;
 use nlsq_engine::loss::Loss;
-use nlsq_engine::minimize::{Answer, Demand, Minimizer, Options, OptionsError};
+use nlsq_engine::minimize::{Answer, Demand, Minimizer, Options};
 use nlsq_engine::normal::NormalEquations;
 use nlsq_engine::params::Parameters;
-use nlsq_engine::summary::{Side, Summary};
+use nlsq_engine::summary::{Phase, Summary};
 use nlsq_operators::{Fault, Partial, Passes, Request};
 use nlsq_worker::protocol::ModelText;
 
 use crate::config::Job;
-use crate::crew::{Cluster, ClusterOptions, Crew, CrewError, Embedded, Loaded, Workers};
-use crate::outcome::{About, BoundSide, Level, Observer, Outcome, ParameterOutcome, PassRecord, RunError, Seconds};
+use crate::crew::{Cluster, ClusterOptions, Crew, Embedded, Loaded, Workers};
+use crate::outcome::{About, Level, Observer, Outcome, ParameterOutcome, PassRecord, RunError, Seconds};
 
 /// What is fitted and how, wherever the points are.
 #[derive(Clone, Debug)]
@@ -179,7 +179,7 @@ fn cluster_options(job: &Job) -> Result<Option<ClusterOptions>, RunError> {
 
 /// Fewer points than parameters can be refused before anything is read.
 fn refuse_too_few(problem: &Problem, n: u64) -> Result<(), RunError> {
-    covariance::check_points(n, problem.parameters.free().len())?;
+    degrees_of_freedom(n, problem.parameters.free().len())?;
     Ok(())
 }
 
@@ -196,7 +196,7 @@ fn fit_with(
     let reading = Instant::now();
     let loaded = crew.load(observer)?;
     let read = reading.elapsed();
-    covariance::check_points(loaded.counts.used, problem.parameters.free().len())?;
+    refuse_too_few(problem, loaded.counts.used)?;
 
     let mut passes = crew.start()?;
     let mut times = PassTimes::default();
@@ -204,16 +204,14 @@ fn fit_with(
     drop(passes);
     let (summary, phases) = match minimized {
         Ok(done) => done,
-        Err(Stop::Aborted) => {
-            return Err(CrewError::Lost { during: "during a pass".to_string(), cause: crew.lost() }.into());
-        }
+        Err(Stop::Aborted) => return Err(crew.lost().into()),
         Err(Stop::Run(error)) => return Err(error),
     };
     if let Err(error) = crew.finish() {
         // The result is complete by its data; a worker that stumbled on its way out takes nothing from it.
         observer.note(Level::Warn, &error.to_string());
     }
-    let covariance = covariance::covariance(&problem.parameters, &summary, problem.absolute_sigma);
+    let covariance = known(problem, &summary)?;
     let seconds = Seconds {
         total: began.elapsed().as_secs_f64(),
         read: read.as_secs_f64(),
@@ -222,8 +220,25 @@ fn fit_with(
         checkpoint: 0.0,
     };
     let outcome = outcome(problem, crew, &loaded.statistics, summary, covariance, phases, seconds);
-    observer.finished(&outcome);
     Ok(outcome)
+}
+
+/// The covariance; all unknown where the normal equations are not finite.
+fn known(problem: &Problem, summary: &Summary) -> Result<Covariance, CovarianceError> {
+    let variance = if problem.absolute_sigma { Variance::Absolute } else { Variance::Estimated };
+    let p = problem.parameters.all().len();
+    match covariance(&problem.parameters, &summary.normal, &summary.at_bound, variance) {
+        Err(CovarianceError::NotFinite) => Ok(Covariance {
+            matrix: vec![f64::NAN; p * p],
+            stderr: vec![None; p],
+            condition_number: f64::NAN,
+            rank: 0,
+            dof: degrees_of_freedom(summary.normal.counts.used, summary.normal.n_free)?,
+            variance: f64::NAN,
+            warnings: Vec::new(),
+        }),
+        known => known,
+    }
 }
 
 fn about(problem: &Problem, source: &dyn TileSource, crew: &dyn Crew) -> About {
@@ -250,7 +265,7 @@ enum Stop {
     Run(RunError),
 }
 
-type Phases = Vec<(nlsq_engine::summary::Phase, u64)>;
+type Phases = Vec<(Phase, u64)>;
 
 /// The loop: demand, pass, answer.
 fn drive(
@@ -326,10 +341,7 @@ fn outcome(
     let values = problem.parameters.expand(&summary.theta);
     let mut at_bound = vec![None; values.len()];
     for (&j, side) in problem.parameters.free().iter().zip(&summary.at_bound) {
-        at_bound[j] = side.map(|side| match side {
-            Side::Min => BoundSide::Min,
-            Side::Max => BoundSide::Max,
-        });
+        at_bound[j] = *side;
     }
     let parameters = problem.parameters.all().iter().enumerate().map(|(j, p)| ParameterOutcome {
         name: p.name.clone(),
@@ -358,7 +370,7 @@ fn outcome(
         residual_stddev: (normal.rss / dof as f64).sqrt(),
         r_squared: 1.0 - normal.rss / statistics.m2,
         gradient_norm: summary.gradient_norm,
-        condition_number: covariance.condition_number,
+        condition_number: Some(covariance.condition_number).filter(|condition| condition.is_finite()),
         covariance: covariance.matrix,
         passes: summary.passes,
         iterations: summary.iterations,

@@ -8,7 +8,7 @@ use nlsq_engine::params::ParametersError;
 use nlsq_engine::summary::{Iteration, Phase, Side, Status};
 
 use crate::config::JobError;
-use crate::crew::{CrewError, LaunchError};
+use crate::crew::CrewError;
 
 /// One parameter at the end of a fit.
 #[derive(Clone, Debug, PartialEq)]
@@ -190,42 +190,52 @@ pub enum RunError {
     /// Starts and bounds do not fit together.
     #[error(transparent)]
     Parameters(#[from] ParametersError),
-    /// Method, bounds and loss do not fit together.
+    /// Method, loss and tolerances do not fit together.
     #[error(transparent)]
     Options(#[from] OptionsError),
-    /// Too few points, or normal equations that are not finite.
+    /// Too few points for the parameters.
     #[error(transparent)]
-    Covariance(#[from] CovarianceError),
-    /// The model has no value where the fit starts.
-    #[error(
-        "the model is not finite at the start: {quantity} at {at}{}; expected finite values at every used point",
-        place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default()
-    )]
+    TooFewPoints(#[from] CovarianceError),
+    /// The model cannot be evaluated where the fit is to start.
+    #[error("the model is not finite at the start: {quantity} at {at}{}", place.as_ref().map(|p| format!(" ({p})")).unwrap_or_default())]
     StartNotFinite {
-        /// "f", or the derivative that is not finite.
+        /// "f", or "df/d..." of a parameter.
         quantity: String,
-        /// The values of the variables.
+        /// The variables of the first such point.
         at: String,
-        /// Where the point stands, if that is known.
+        /// Its row, where rows are known.
         place: Option<Place>,
     },
-    /// No such address.
-    #[error("--listen (cluster.listen): \"{address}\" is no address of this machine; expected HOST:PORT")]
+    /// `--listen` names no address.
+    #[error("--listen (cluster.listen): there is no address \"{address}\" on this machine; expected HOST:PORT")]
     Listen {
-        /// As given.
+        /// What was given.
         address: String,
     },
-    /// The workers could not do their part.
+    /// The workers could not be started, or were lost.
     #[error(transparent)]
-    Crew(#[from] CrewError),
+    Crew(CrewError),
+}
+
+impl From<CrewError> for RunError {
+    fn from(error: CrewError) -> Self {
+        match error {
+            CrewError::Data(error) => Self::Data(error),
+            other => Self::Crew(other),
+        }
+    }
 }
 
 impl RunError {
-    /// What the process returns: 2 usage, job, model or data; 4 lost cluster.
+    /// What the process returns: 2 usage, job, model or data; 4 lost cluster; 1 a bug of ours.
     pub fn exit_code(&self) -> u8 {
         match self {
-            RunError::Crew(CrewError::Lost { .. } | CrewError::Launch(LaunchError::TooFew { .. })) => 4,
-            _ => 2,
+            Self::Job(_) | Self::Data(_) | Self::Parameters(_) | Self::Options(_) => 2,
+            Self::TooFewPoints(_) | Self::StartNotFinite { .. } | Self::Listen { .. } => 2,
+            Self::Crew(CrewError::Launch(error)) => error.exit_code(),
+            Self::Crew(CrewError::Data(_)) => 2,
+            Self::Crew(CrewError::Lost { .. }) => 4,
+            Self::Crew(CrewError::Bug { .. }) => 1,
         }
     }
 }

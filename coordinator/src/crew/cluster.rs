@@ -249,6 +249,23 @@ impl Cluster {
         }
     }
 
+    /// What the members have to say about a lost generation. A peer that lost a peer is no cause.
+    fn first_cause(&mut self) -> Option<String> {
+        let deadline = Instant::now() + POST_MORTEM;
+        while Instant::now() < deadline {
+            match self.news() {
+                News::Lost(_, cause) => return Some(cause),
+                News::Response(member, Response::Ended { cause: Some(cause), .. })
+                    if !cause.starts_with("lost peer") =>
+                {
+                    return Some(format!("worker {}: {cause}", member + 1));
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
     /// Opens data ports everywhere: the addresses of all members but the coordinator, and our own listener.
     fn prepare(&mut self, number: u64) -> Result<(std::net::TcpListener, Vec<SocketAddr>), CrewError> {
         for agent in &self.members {
@@ -371,21 +388,10 @@ impl Crew for Cluster {
         Ok(passes)
     }
 
-    fn lost(&mut self) -> String {
+    fn lost(&mut self) -> CrewError {
         let seen = self.running.take().and_then(|running| running.join().err());
-        let deadline = Instant::now() + POST_MORTEM;
-        while Instant::now() < deadline {
-            match self.news() {
-                News::Lost(_, cause) => return cause,
-                News::Response(member, Response::Ended { cause: Some(cause), .. })
-                    if !cause.starts_with("lost peer") =>
-                {
-                    return format!("worker {}: {cause}", member + 1);
-                }
-                _ => {}
-            }
-        }
-        seen.unwrap_or_else(|| "the dataflow ended early".to_string())
+        let cause = self.first_cause().or(seen).unwrap_or_else(|| "the dataflow ended early".to_string());
+        lost("during a pass", cause)
     }
 
     fn finish(&mut self) -> Result<(), CrewError> {

@@ -77,25 +77,24 @@ impl Crew for Embedded {
             driver: Some(driver),
         };
         let running = generation::start(Arc::clone(&self.generation), member);
-        self.running = Some(running.map_err(|error| self.error("starting", error.to_string()))?);
+        self.running = Some(running.map_err(|error| bug("while starting", error.to_string()))?);
         Ok(passes)
     }
 
-    fn lost(&mut self) -> String {
+    fn lost(&mut self) -> CrewError {
         let cause = self.running.take().and_then(|running| running.join().err());
-        cause.unwrap_or_else(|| "the dataflow ended early".to_string())
+        bug("during a pass", cause.unwrap_or_else(|| "it ended early".to_string()))
     }
 
     fn finish(&mut self) -> Result<(), CrewError> {
         match self.running.take().map(Running::join) {
-            Some(Err(cause)) => Err(self.error("at the end", cause)),
+            Some(Err(cause)) => Err(bug("at the end", cause)),
             _ => Ok(()),
         }
     }
 }
 
-impl Embedded {
-    fn error(&self, during: &str, cause: String) -> CrewError {
-        CrewError::Lost { during: during.to_string(), cause }
-    }
+/// Nothing outside this process can end the dataflow.
+fn bug(during: &str, cause: String) -> CrewError {
+    CrewError::Bug { during: during.to_string(), cause }
 }

@@ -35,6 +35,17 @@ pub enum LaunchError {
     TooFew { joined: usize, expected: usize, limit: Duration, cause: Option<String> },
 }
 
+impl LaunchError {
+    /// 2 where the person can set it right, 4 where the workers are missing.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::TooFew { .. } | Self::Spawn { .. } => 4,
+            Self::NoProgram { .. } | Self::Listen { .. } | Self::Secret(_) | Self::Randomness(_) => 2,
+            Self::NoSecret { .. } => 2,
+        }
+    }
+}
+
 fn first_cause(cause: &Option<String>) -> String {
     cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default()
 }

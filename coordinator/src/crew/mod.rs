@@ -39,6 +39,14 @@ pub enum CrewError {
     /// The crew did not come together.
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    /// This process alone failed: a bug.
+    #[error("the dataflow failed {during}: {cause}")]
+    Bug {
+        /// What was being done.
+        during: String,
+        /// The cause.
+        cause: String,
+    },
     /// Workers were lost and the fit cannot go on.
     #[error("the cluster was lost {during}: {cause}")]
     Lost {
@@ -64,7 +72,7 @@ pub trait Crew {
     fn start(&mut self) -> Result<Passes, CrewError>;
 
     /// Why the generation was lost; called when a pass was aborted.
-    fn lost(&mut self) -> String;
+    fn lost(&mut self) -> CrewError;
 
     /// Waits for the generation to end; the [`Passes`] must be dropped before.
     fn finish(&mut self) -> Result<(), CrewError>;

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 /// Which columns a source yields, in this order: the variables, y, then sigma or weight, then the mask.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
     /// Names of the independent variables.
     pub variables: Vec<String>,
@@ -36,7 +38,7 @@ impl Layout {
 }
 
 /// How points are weighted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Weighting {
     /// Every point alike.
     None,

@@ -1,5 +1,7 @@
 //! Tiles: consecutive points of the global order, the unit of computing and summing.
 
+use serde::{Deserialize, Serialize};
+
 use crate::normal::Counts;
 
 /// Points of a tile, unless `--tile-points` says otherwise.
@@ -20,4 +22,19 @@ pub struct Tile {
     pub inverse_sigma: Option<Vec<f64>>,
     /// What became of its points.
     pub counts: Counts,
+}
+
+/// Number of tiles of a dataset: `ceil(n_points / tile_points)`.
+pub fn tile_count(n_points: u64, tile_points: u64) -> u64 {
+    n_points.div_ceil(tile_points)
+}
+
+/// What becomes of points that have a value that is not finite.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NonFinite {
+    /// The first one is an error.
+    #[default]
+    Error,
+    /// They are left out and counted.
+    Skip,
 }

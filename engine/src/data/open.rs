@@ -1,0 +1,70 @@
+//! From a path to a table: by extension, after a look at the first bytes.
+
+use std::io::Read;
+
+use super::csv::CsvTable;
+use super::csv_index::RowIndex;
+use super::npy::NpyTable;
+use super::parquet::ParquetTable;
+use super::source::DataError;
+use super::spec::CsvOptions;
+use super::table::{FileRef, Format, Table};
+
+/// What files of other formats begin with, and what they are then better called.
+const BEGINNINGS: &[(&[u8], &str, &str)] = &[
+    (b"\x93NUMPY", "a NumPy array", ".npy"),
+    (b"PK\x03\x04", "a zip archive", ".npz"),
+    (b"PK\x05\x06", "an empty zip archive", ".npz"),
+    (b"PAR1", "a Parquet file", ".parquet"),
+    (b"ARROW1", "an Arrow file", ".arrow"),
+    (b"FEA1", "a Feather version 1 file", ""),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file", ".h5"),
+    (b"\x1f\x8b", "gzip-compressed", ".csv.gz"),
+    (b"\xff\xfe", "UTF-16 text", ""),
+    (b"\xfe\xff", "UTF-16 text", ""),
+];
+
+/// Opens a file of a known format. `index` spares a CSV file the pass that counts its rows.
+pub(crate) fn open_table(
+    file: FileRef,
+    format: Format,
+    csv: &CsvOptions,
+    index: Option<&RowIndex>,
+) -> Result<Box<dyn Table>, DataError> {
+    check_content(&file, format)?;
+    Ok(match format {
+        Format::Csv => Box::new(CsvTable::open(file, false, csv, index)?),
+        Format::CsvGz => Box::new(CsvTable::open(file, true, csv, index)?),
+        Format::Npy => Box::new(NpyTable::open(file)?),
+        Format::Parquet => Box::new(ParquetTable::open(file)?),
+        Format::Npz | Format::Arrow | Format::Hdf5 => return Err(file.error("this format is not read yet")),
+    })
+}
+
+/// Refuses a file whose content is plainly of another format than its extension says.
+fn check_content(file: &FileRef, format: Format) -> Result<(), DataError> {
+    let mut start = Vec::new();
+    file.open()?.take(4096).read_to_end(&mut start).map_err(|e| file.error(format!("cannot read it: {e}")))?;
+    let begins = |magic: &[u8]| start.starts_with(magic);
+    let fits = match format {
+        Format::Npy => begins(b"\x93NUMPY"),
+        Format::Npz => begins(b"PK"),
+        Format::Parquet => begins(b"PAR1"),
+        Format::Arrow => begins(b"ARROW1"),
+        Format::CsvGz => begins(b"\x1f\x8b"),
+        Format::Hdf5 => return Ok(()), // a user block may come first: the library knows
+        Format::Csv => !start.contains(&0) && BEGINNINGS.iter().all(|(magic, ..)| !begins(magic)),
+    };
+    if fits {
+        return Ok(());
+    }
+    let what = match BEGINNINGS.iter().find(|(magic, ..)| begins(magic)) {
+        Some((_, is, "")) => format!("its content is {is}, which is not read; expected {}", format.name()),
+        Some((_, is, extension)) => {
+            format!("its content is {is}, not {}; give it the extension {extension}", format.name())
+        }
+        None if start.contains(&0) => format!("its content is binary data, not {}", format.name()),
+        None => format!("its content is not {}", format.name()),
+    };
+    Err(file.error(what))
+}

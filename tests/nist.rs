@@ -1,0 +1,28 @@
+//! The exam: certified answers of the US National Institute of Standards and Technology.
+
+use crate::nist_problems::all;
+use nlsq_engine::summary::Status;
+
+#[test]
+fn certified_digits_from_both_starts() {
+    let mut table = String::new();
+    let (mut runs, mut good, mut sure) = (0, 0, 0);
+    for problem in all() {
+        for start in [0, 1] {
+            let run = problem.fit(start);
+            table.push_str(&format!(
+                "{:<9} start {}: {:4.1} digits in parameters, {:4.1} in standard errors, {:3} passes, {:?}\n",
+                problem.name, start + 1, run.values, run.deviations, run.outcome.passes, run.outcome.status
+            ));
+            runs += 1;
+            good += usize::from(run.values >= 6.0);
+            // An answer that is called converged must be one.
+            let claimed = run.outcome.status == Status::Converged;
+            sure += usize::from(!claimed || run.values >= 6.0);
+        }
+    }
+    println!("{table}");
+    assert_eq!(runs, 54);
+    assert!(good >= 50, "only {good} of 54 runs have 6 digits:\n{table}");
+    assert_eq!(sure, runs, "a run claims to have converged and has not:\n{table}");
+}

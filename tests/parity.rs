@@ -1,0 +1,60 @@
+//! The same bits for any number of threads and workers, any placement, any format.
+
+use crate::support::{Run, decay_csv, folder};
+
+const JOB: &[&str] = &["--x", "t", "--y", "y", "--sigma", "err", "--model", "a*exp(-b*t)+c", "--p0", "a=1,b=1,c=0"];
+
+/// Every way of running that must not change a bit.
+const WAYS: &[&[&str]] = &[
+    &["--threads", "2"],
+    &["--threads", "5"],
+    &["--workers", "1"],
+    &["--workers", "2"],
+    &["--workers", "3"],
+    &["--workers", "5", "--threads", "2"],
+    &["--workers", "3", "--placement", "scattered"],
+    &["--workers", "2", "--placement", "scattered", "--threads", "3"],
+];
+
+fn check(extra: &[&str]) {
+    let folder = folder();
+    let data = folder.path().join("decay.csv");
+    // 31 tiles, the last one cut short inside a row of lanes
+    decay_csv(&data, 30 * 2_048 + 1_001);
+    let run = |name: &str, way: &[&str]| {
+        let data = data.to_str().expect("a plain path");
+        let job = [&["--data", data, "--tile-points", "2048"], JOB, extra, way].concat();
+        Run::fit(folder.path().join(name), &job)
+    };
+    let alone = run("alone", &["--threads", "1"]);
+    assert_eq!(alone.result["n_used"], 30 * 2_048 + 1_001);
+    for (k, way) in WAYS.iter().enumerate() {
+        let other = run(&format!("way{k}"), way);
+        assert_eq!(other.parameters(), alone.parameters(), "{way:?} {extra:?}");
+        assert_eq!(other.covariance(), alone.covariance(), "{way:?} {extra:?}");
+        for key in ["status", "cost", "rss", "r_squared", "gradient_norm", "condition_number", "passes", "n_used"] {
+            assert_eq!(other.result[key], alone.result[key], "{key}: {way:?} {extra:?}");
+        }
+    }
+}
+
+#[test]
+fn a_converged_fit_has_the_same_bits_everywhere() {
+    check(&[]);
+}
+
+/// A converged fit hides differences: the minimum attracts. One that is stopped on its way does not.
+#[test]
+fn a_fit_stopped_early_has_the_same_bits_everywhere() {
+    check(&["--max-passes", "3"]);
+}
+
+#[test]
+fn a_robust_fit_with_bounds_and_a_fixed_parameter_has_the_same_bits_everywhere() {
+    check(&["--loss", "soft_l1", "--loss-scale", "0.05", "--bounds", "a=0:4.5", "--fix", "c=1"]);
+}
+
+#[test]
+fn rows_left_out_change_no_bit_of_the_order() {
+    check(&["--mask", "t > 0.1", "--max-passes", "4"]);
+}
