@@ -113,7 +113,11 @@ const CASES: &[Case] = &[
     ("flag twice", "fit --xtol 1 --xtol 2", &["--xtol", "multiple times"]),
     ("flag without value", "fit --xtol", &["--xtol", "value"]),
     ("flag as value", "fit --y --sigma err", &["--y", "--sigma"]),
-    ("tolerance negative", "fit --data good.csv --x t --y y --model a*t --p0 a=1 --gtol -1", &["--gtol", "\"-1\"", "0 or above"]),
+    (
+        "tolerance negative",
+        "fit --data good.csv --x t --y y --model a*t --p0 a=1 --gtol -1",
+        &["--gtol", "\"-1\"", "0 or above"],
+    ),
     ("tolerance not a number", "fit --xtol nan", &["--xtol", "nan", "finite number"]),
     ("no passes", "fit --max-passes 0", &["--max-passes", "1 or above"]),
     ("no threads", "fit --threads 0", &["--threads", "1 or above"]),
@@ -123,39 +127,95 @@ const CASES: &[Case] = &[
     ("unknown method", "fit --method newton", &["--method", "newton", "hybrid"]),
     ("no such device", "fit --device cuda", &["--device", "CUDA"]),
     ("workers reversed", "fit --workers 8..4", &["--workers", "8..4", "MIN..MAX"]),
-    ("listen without workers", "fit --data good.csv --x t --y y --model a*t --p0 a=1 --listen 127.0.0.1:0", &["--listen", "--workers"]),
-    ("listen without port", "fit --data good.csv --x t --y y --model a*t --p0 a=1 --listen here --workers 1", &["--listen", "here", "HOST:PORT"]),
+    (
+        "listen without workers",
+        "fit --data good.csv --x t --y y --model a*t --p0 a=1 --listen 127.0.0.1:0",
+        &["--listen", "--workers"],
+    ),
+    (
+        "listen without port",
+        "fit --data good.csv --x t --y y --model a*t --p0 a=1 --listen here --workers 1",
+        &["--listen", "here", "HOST:PORT"],
+    ),
     ("sigma and weights", "fit --sigma a --weights b", &["--sigma", "--weights", "exclude"]),
     ("model and builtin", "fit --model a*t --builtin gaussian", &["--model", "--builtin", "exclude"]),
-    ("absolute without sigma", "fit --data good.csv --x t --y y --model a*t --p0 a=1 --absolute-sigma", &["absolute_sigma", "--sigma"]),
-    ("lm with bounds", "fit --data good.csv --x t --y y --model a*t --p0 a=1 --bounds a=0: --method lm", &["lm", "bounds", "\"a\""]),
-    ("lm with loss", "fit --data good.csv --x t --y y --model a*t --p0 a=1 --loss huber --method lm", &["lm", "loss", "huber"]),
+    (
+        "absolute without sigma",
+        "fit --data good.csv --x t --y y --model a*t --p0 a=1 --absolute-sigma",
+        &["absolute_sigma", "--sigma"],
+    ),
+    (
+        "lm with bounds",
+        "fit --data good.csv --x t --y y --model a*t --p0 a=1 --bounds a=0: --method lm",
+        &["lm", "bounds", "\"a\""],
+    ),
+    (
+        "lm with loss",
+        "fit --data good.csv --x t --y y --model a*t --p0 a=1 --loss huber --method lm",
+        &["lm", "loss", "huber"],
+    ),
     ("job file after data", "fit --data good.csv job.toml", &["job.toml", "before the flags"]),
     // model
     ("no model", "fit --data good.csv --x t --y y", &["no model", "--model"]),
     ("unknown function", "fit --data good.csv --x t --y y --model 'a*expp(-b*t)' --p0 a=1,b=1", &["expp", "exp"]),
-    ("unbalanced parenthesis", "fit --data good.csv --x t --y y --model 'a*exp(-b*t' --p0 a=1,b=1", &["never closed", "a*exp(-b*t"]),
+    (
+        "unbalanced parenthesis",
+        "fit --data good.csv --x t --y y --model 'a*exp(-b*t' --p0 a=1,b=1",
+        &["never closed", "a*exp(-b*t"],
+    ),
     ("empty model", "fit --data good.csv --x t --y y --model '' --p0 a=1", &["--model"]),
     ("model without parameter", "fit --data good.csv --x t --y y --model '2*t'", &["2*t", "no parameter"]),
     ("unknown builtin", "fit --data good.csv --x t --y y --builtin gausian --p0 auto", &["gausian", "gaussian"]),
-    ("builtin of two variables", "fit --data good.csv --x t,err --y y --builtin gaussian --p0 auto", &["gaussian", "one variable"]),
+    (
+        "builtin of two variables",
+        "fit --data good.csv --x t,err --y y --builtin gaussian --p0 auto",
+        &["gaussian", "one variable"],
+    ),
     ("unknown model listed", "models gausian", &["gausian", "gaussian"]),
     // parameters
-    ("unknown parameter", "fit --data good.csv --x t --y y --model 'amp*exp(-b*t)' --p0 amp=1,b=1,amq=2", &["\"amq\"", "amp, b"]),
+    (
+        "unknown parameter",
+        "fit --data good.csv --x t --y y --model 'amp*exp(-b*t)' --p0 amp=1,b=1,amq=2",
+        &["\"amq\"", "amp, b"],
+    ),
     ("missing start", "fit --data good.csv --x t --y y --model 'a*exp(-b*t)' --p0 a=1", &["no start", "\"b\"", "a, b"]),
     ("no starts", "fit --data good.csv --x t --y y --model 'a*exp(-b*t)'", &["no start", "\"a\"", "\"b\""]),
-    ("start not a number", "fit --data good.csv --x t --y y --model a*t --p0 a=one", &["--p0", "\"a\"", "one", "finite number"]),
+    (
+        "start not a number",
+        "fit --data good.csv --x t --y y --model a*t --p0 a=one",
+        &["--p0", "\"a\"", "one", "finite number"],
+    ),
     ("start infinite", "fit --data good.csv --x t --y y --model a*t --p0 a=inf", &["--p0", "inf", "finite number"]),
     ("start without value", "fit --data good.csv --x t --y y --model a*t --p0 a", &["--p0", "item 1", "NAME=NUMBER"]),
     ("start twice", "fit --data good.csv --x t --y y --model a*t --p0 a=1,a=2", &["--p0", "\"a\"", "twice"]),
     ("bounds reversed", "fit --data good.csv --x t --y y --model a*t --p0 a=1 --bounds a=3:2", &["\"a\"", "reversed"]),
-    ("bounds without colon", "fit --data good.csv --x t --y y --model a*t --p0 a=1 --bounds a=3", &["--bounds", "\"a\"", "MIN:MAX"]),
-    ("bounds of unknown", "fit --data good.csv --x t --y y --model a*t --p0 a=1 --bounds z=3:4", &["\"z\"", "it has a"]),
-    ("start outside bounds", "fit --data good.csv --x t --y y --model a*t --p0 a=1 --bounds a=2:3", &["\"a\"", "outside", "[2, 3]"]),
+    (
+        "bounds without colon",
+        "fit --data good.csv --x t --y y --model a*t --p0 a=1 --bounds a=3",
+        &["--bounds", "\"a\"", "MIN:MAX"],
+    ),
+    (
+        "bounds of unknown",
+        "fit --data good.csv --x t --y y --model a*t --p0 a=1 --bounds z=3:4",
+        &["\"z\"", "it has a"],
+    ),
+    (
+        "start outside bounds",
+        "fit --data good.csv --x t --y y --model a*t --p0 a=1 --bounds a=2:3",
+        &["\"a\"", "outside", "[2, 3]"],
+    ),
     ("nothing free", "fit --data good.csv --x t --y y --model a*t --fix a=1", &["no free parameter"]),
     ("auto without builtin", "fit --data good.csv --x t --y y --model a*t --p0 auto", &["auto", "built-in"]),
-    ("more parameters than points", "fit --data one_row.csv --x t --y y --model a*t+b --p0 a=1,b=1", &["1 rows", "2 free parameters"]),
-    ("more parameters than used points", "fit --data two_used.csv --x t --y y --mask keep --model a*t+b --p0 a=1,b=1", &["2", "free parameters"]),
+    (
+        "more parameters than points",
+        "fit --data one_row.csv --x t --y y --model a*t+b --p0 a=1,b=1",
+        &["1 rows", "2 free parameters"],
+    ),
+    (
+        "more parameters than used points",
+        "fit --data two_used.csv --x t --y y --mask keep --model a*t+b --p0 a=1,b=1",
+        &["2", "free parameters"],
+    ),
     // columns
     ("no data", "fit --x t --y y --model a*t --p0 a=1", &["no data", "--data"]),
     ("no x", "fit --data good.csv --y y --model a*t --p0 a=1", &["--x"]),
@@ -164,7 +224,11 @@ const CASES: &[Case] = &[
     ("unknown column y", "fit --data good.csv --x t --y yy --model a*t --p0 a=1", &["yy"]),
     ("unknown mask", "fit --data good.csv --x t --y y --mask kept --model a*t --p0 a=1", &["kept", "keep"]),
     ("variable twice", "fit --data good.csv --x t,t --y y --model a*t --p0 a=1", &["\"t\"", "twice"]),
-    ("unlawful variable", "fit --data good.csv --x 'Time (s)' --y y --model a*t --p0 a=1", &["Time (s)", "NAME=SOURCE"]),
+    (
+        "unlawful variable",
+        "fit --data good.csv --x 'Time (s)' --y y --model a*t --p0 a=1",
+        &["Time (s)", "NAME=SOURCE"],
+    ),
     ("column twice in the file", "fit --data twice.csv --x t --y y --model a*t --p0 a=1", &["twice.csv", "t"]),
     ("csv options", "fit --data good.csv --csv 'separator=;' --x t --y y --model a*t --p0 a=1", &["separator", "sep="]),
     ("text column", "fit --data good.parquet --x t --y label --model a*t --p0 a=1", &["label", "good.parquet"]),
@@ -177,7 +241,11 @@ const CASES: &[Case] = &[
     ("empty file", "fit --data no_bytes.csv --x t --y y --model a*t --p0 a=1", &["no_bytes.csv", "empty"]),
     ("zero rows", "fit --data no_rows.csv --x t --y y --model a*t --p0 a=1", &["no_rows.csv", "row"]),
     ("truncated parquet", "fit --data cut.parquet --x t --y y --model a*t --p0 a=1", &["cut.parquet"]),
-    ("text called parquet", "fit --data not_parquet.parquet --x t --y y --model a*t --p0 a=1", &["not_parquet.parquet"]),
+    (
+        "text called parquet",
+        "fit --data not_parquet.parquet --x t --y y --model a*t --p0 a=1",
+        &["not_parquet.parquet"],
+    ),
     ("text called npy", "fit --data not_numpy.npy --x c0 --y c1 --model a*c0 --p0 a=1", &["not_numpy.npy"]),
     ("text called npz", "fit --data not_zip.npz --x t --y y --model a*t --p0 a=1", &["not_zip.npz"]),
     ("truncated npy", "fit --x t=cut.npy --y y=short.npy --model a*t --p0 a=1", &["cut.npy"]),
@@ -188,8 +256,16 @@ const CASES: &[Case] = &[
     ("text in a number column", "fit --data word.csv --x t --y y --model a*t --p0 a=1", &["word.csv", "many", "y"]),
     ("nan in x", "fit --data nan_x.csv --x t --y y --model a*t --p0 a=1", &["nan_x.csv", "row 7", "t"]),
     ("null in y", "fit --data empty_cell.csv --x t --y y --model a*t --p0 a=1", &["empty_cell.csv", "row 7", "y"]),
-    ("sigma zero", "fit --data sigma_zero.csv --x t --y y --sigma err --model a*t --p0 a=1", &["sigma_zero.csv", "row 7", "err"]),
-    ("sigma negative", "fit --data sigma_negative.csv --x t --y y --sigma err --model a*t --p0 a=1", &["row 7", "err", "-0.1"]),
+    (
+        "sigma zero",
+        "fit --data sigma_zero.csv --x t --y y --sigma err --model a*t --p0 a=1",
+        &["sigma_zero.csv", "row 7", "err"],
+    ),
+    (
+        "sigma negative",
+        "fit --data sigma_negative.csv --x t --y y --sigma err --model a*t --p0 a=1",
+        &["row 7", "err", "-0.1"],
+    ),
     ("weight zero", "fit --data sigma_zero.csv --x t --y y --weights err --model a*t --p0 a=1", &["row 7", "err"]),
     ("all masked", "fit --data all_masked.csv --x t --y y --mask keep --model a*t --p0 a=1", &["0", "free parameter"]),
     // job file
@@ -255,5 +331,10 @@ fn a_missing_dataset_in_an_hdf5_file_is_named() {
     let answer = nlsq(dir.path(), "fit --data scan.h5 --x t=/entry/t --y /entry/y --model a*t --p0 a=1");
     assert_eq!(answer.code, Some(2), "{answer:?}");
     assert!(answer.stderr.contains("scan.h5"), "{}", answer.stderr);
-    assert_eq!(answer.stderr.matches("error: ").count(), 1, "the C library prints nothing of its own: {}", answer.stderr);
+    assert_eq!(
+        answer.stderr.matches("error: ").count(),
+        1,
+        "the C library prints nothing of its own: {}",
+        answer.stderr
+    );
 }

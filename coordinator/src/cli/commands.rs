@@ -6,11 +6,12 @@ use std::path::Path;
 use nlsq_engine::data::describe::{FileDescription, describe};
 use nlsq_engine::data::spec::CsvOptions;
 use nlsq_engine::data::table::Field;
+use nlsq_engine::expr::Model;
 use nlsq_engine::models::{self, Builtin};
 use nlsq_engine::tape::Tape;
 
-use super::output::print;
 use super::check::bytes_text;
+use super::output::print;
 use super::{Failure, JobArgs, Target, fit};
 use crate::config::settings::Settings;
 use crate::config::{JobError, keys, read_model};
@@ -83,7 +84,8 @@ pub(super) fn kernel(target: Target, arguments: &JobArgs) -> Result<u8, Failure>
             let (_, model) = read_model(&settings)?;
             let mut outputs = vec![model.value()];
             outputs.extend(model.slopes());
-            return print(&format!("{}\n", Tape::new(model.graph(), &outputs))).map(|()| 0);
+            let tape = Tape::new(model.graph(), &outputs);
+            return print(&format!("{}{}\n", legend(&model), tape.to_string().trim_end())).map(|()| 0);
         }
         Target::Native => "native",
         Target::Cuda => "cuda",
@@ -91,9 +93,23 @@ pub(super) fn kernel(target: Target, arguments: &JobArgs) -> Result<u8, Failure>
     Err(JobError::usage(format!("--target {name}: this build generates no such code; expected --target tape")).into())
 }
 
+/// What the numbered names of generated code stand for.
+fn legend(model: &Model) -> String {
+    let mut text = format!("# out0 = f = {}\n", model.expression());
+    for (index, name) in model.variables().iter().enumerate() {
+        let _ = writeln!(text, "# x{index} = {name}");
+    }
+    for (index, name) in model.parameters().iter().enumerate() {
+        let _ = writeln!(text, "# theta{index} = {name}, out{} = df/d{name}", index + 1);
+    }
+    text
+}
+
 pub(super) fn report(run_dir: &Path) -> Result<u8, Failure> {
     let path = run_dir.join(RESULT);
-    let refuse = |why: String| JobError::usage(format!("cannot read {}: {why}; expected the directory of a run", path.display()));
+    let refuse = |why: String| {
+        JobError::usage(format!("cannot read {}: {why}; expected the directory of a run", path.display()))
+    };
     let json = std::fs::read_to_string(&path).map_err(|error| refuse(error.to_string()))?;
     let result = RunResult::from_json(&json).map_err(refuse)?;
     let text = text::render(&result, &fit::files(run_dir));

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use nlsq_engine::data::columns::split_columns;
-use nlsq_engine::expr::is_name;
 use nlsq_engine::data::spec::{CsvOptions, DatasetSpec};
+use nlsq_engine::expr::is_name;
 
 use super::error::JobError;
 use super::settings::{Settings, absolute};
@@ -20,7 +20,8 @@ pub fn dataset(settings: &Settings) -> Result<DatasetSpec, JobError> {
         None => settings.directory()?,
     };
     let anchor = anchor(settings, &base)?;
-    let x: Vec<String> = items(settings)?.iter().map(|item| anchor.column(item, settings.is_flag("data", "x"))).collect();
+    let x: Vec<String> =
+        items(settings)?.iter().map(|item| anchor.column(item, settings.is_flag("data", "x"))).collect();
     let column = |name| settings.text("data", name).map(|text| anchor.column(&text, settings.is_flag("data", name)));
     let y = column("y").ok_or_else(|| JobError::usage("there is no response; expected --y COLUMN (data.y)"))?;
     let mut files = settings.list("data", "files");

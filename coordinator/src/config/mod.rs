@@ -22,8 +22,8 @@ use nlsq_engine::models::{self, Builtin};
 
 pub use error::JobError;
 pub use flags::JobFlags;
-pub use parameters::{ParameterSetting, Start};
 use parameters::DefaultBounds;
+pub use parameters::{ParameterSetting, Start};
 use settings::Settings;
 
 /// A whole job.
@@ -136,8 +136,7 @@ pub enum ProgressMode {
 
 const NONFINITE: [(&str, NonFinite); 2] = [("error", NonFinite::Error), ("skip", NonFinite::Skip)];
 const DEVICES: [(&str, Device); 2] = [("auto", Device::Auto), ("cpu", Device::Cpu)];
-const PLACEMENTS: [(&str, Placement); 2] =
-    [("contiguous", Placement::Contiguous), ("scattered", Placement::Scattered)];
+const PLACEMENTS: [(&str, Placement); 2] = [("contiguous", Placement::Contiguous), ("scattered", Placement::Scattered)];
 const PROGRESS: [(&str, ProgressMode); 4] = [
     ("auto", ProgressMode::Auto),
     ("plain", ProgressMode::Plain),
@@ -193,7 +192,8 @@ impl Job {
         let fit = &self.fit;
         if fit.minimizer.method == Method::Lm {
             if fit.loss.kind != LossKind::Linear {
-                let message = format!("method lm takes no loss but linear, found loss {}", settings.word("fit", "loss"));
+                let message =
+                    format!("method lm takes no loss but linear, found loss {}", settings.word("fit", "loss"));
                 return Err(settings.error("fit", "method", format!("{message}; expected method hybrid or trf")));
             }
             if let Some(name) = settings.parameters.bounded() {
@@ -239,7 +239,8 @@ pub fn read_model(settings: &Settings) -> Result<(ModelSpec, Model), JobError> {
                 return Err(settings.error("data", "x", message));
             }
             let variable = variables.pop().expect("there is one");
-            let expression = builtin.expression(&variable).map_err(|error| settings.error("data", "x", error.to_string()))?;
+            let expression =
+                builtin.expression(&variable).map_err(|error| settings.error("data", "x", error.to_string()))?;
             variables.push(variable);
             (expression, Some(name))
         }
@@ -254,7 +255,7 @@ pub fn read_model(settings: &Settings) -> Result<(ModelSpec, Model), JobError> {
         return Err(JobError::usage("there is no independent variable; expected --x NAME (data.x)"));
     }
     let spec = ModelSpec { expression, builtin, variables, valued: settings.parameters.valued_names() };
-    let model = spec.parse().map_err(|error| model_error(&spec, &error))?;
+    let model = spec.parse().map_err(|error| model_error(settings, &spec, &error))?;
     if model.parameters().is_empty() {
         return Err(JobError::usage(format!(
             "the model \"{}\" has no parameter: nothing is left to fit (every name in it is a variable or a constant)",
@@ -264,8 +265,13 @@ pub fn read_model(settings: &Settings) -> Result<(ModelSpec, Model), JobError> {
     Ok((spec, model))
 }
 
-fn model_error(spec: &ModelSpec, error: &ParseError) -> JobError {
+fn model_error(settings: &Settings, spec: &ModelSpec, error: &ParseError) -> JobError {
+    let place = match (settings.file(), settings.is_flag("model", "expression")) {
+        (Some(file), false) => format!("{} (model.expression)", file.path.display()),
+        _ => "--model".to_string(),
+    };
     JobError::Model {
+        place,
         message: error.to_string(),
         expression: spec.expression.clone(),
         span: error.span().into(),
@@ -303,7 +309,10 @@ fn read_fit(settings: &Settings) -> Result<FitSettings, JobError> {
             gtol: tolerance("gtol"),
             max_passes,
         },
-        loss: Loss { kind: chosen(settings, "fit", "loss", &LossKind::NAMES), scale: settings.number("fit", "loss_scale") },
+        loss: Loss {
+            kind: chosen(settings, "fit", "loss", &LossKind::NAMES),
+            scale: settings.number("fit", "loss_scale"),
+        },
         nonfinite: chosen(settings, "fit", "nonfinite", &NONFINITE),
         absolute_sigma: settings.switch("fit", "absolute_sigma"),
         tile_points,

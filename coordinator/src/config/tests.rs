@@ -104,7 +104,8 @@ fn defaults_are_those_of_the_table() {
 
 #[test]
 fn values_may_begin_with_a_hyphen() {
-    let words = ["--data", "d.csv", "--x", "t", "--y", "-y", "--model", "-a*t", "--p0", "a=-1", "--bounds", "a=-5:-0.5"];
+    let words =
+        ["--data", "d.csv", "--x", "t", "--y", "-y", "--model", "-a*t", "--p0", "a=-1", "--bounds", "a=-5:-0.5"];
     let job = Job::read(None, &flags(&words)).unwrap();
     assert_eq!((job.model.expression.as_str(), job.data.y.as_str()), ("-a*t", "-y"));
     assert_eq!((job.parameters[0].min, job.parameters[0].max), (-5.0, -0.5));
@@ -125,20 +126,63 @@ fn faults_of_a_file_name_their_line() {
     expect("[cluster]", "[clusters]", "unknown key \"clusters\" | did you mean \"cluster\"?");
     expect("sigma = \"err\"", "loss = \"err\"", "unknown key \"loss\" in [data] | \"loss\" belongs into [fit]");
     expect("expression =", "model =", "unknown key \"model\" in [model] | the key of --model is \"expression\"");
-    expect("xtol = 1e-9", "xtol = \"small\"", "fit.xtol: expected a finite number, 0 or above, found the text \"small\"");
-    expect("max_passes = 100", "max_passes = 0", "fit.max_passes: expected a whole number, 1 or above, found the whole number 0");
-    expect("workers = \"4..8\"", "workers = \"8..4\"", "cluster.workers: expected N or MIN..MAX with 1 <= MIN <= MAX, found the text \"8..4\"");
-    expect("loss = \"soft_l1\"", "loss = \"l1\"", "fit.loss: expected one of linear, soft_l1, huber, cauchy, arctan, found the text \"l1\"");
+    expect(
+        "xtol = 1e-9",
+        "xtol = \"small\"",
+        "fit.xtol: expected a finite number, 0 or above, found the text \"small\"",
+    );
+    expect(
+        "max_passes = 100",
+        "max_passes = 0",
+        "fit.max_passes: expected a whole number, 1 or above, found the whole number 0",
+    );
+    expect(
+        "workers = \"4..8\"",
+        "workers = \"8..4\"",
+        "cluster.workers: expected N or MIN..MAX with 1 <= MIN <= MAX, found the text \"8..4\"",
+    );
+    expect(
+        "loss = \"soft_l1\"",
+        "loss = \"l1\"",
+        "fit.loss: expected one of linear, soft_l1, huber, cauchy, arctan, found the text \"l1\"",
+    );
     expect("x = [\"t\"]", "x = []", "data.x: expected a list of columns, found an empty list");
     expect("a = { start = 1.0,", "a = { star = 1.0,", "unknown key \"parameters.a.star\" | did you mean \"start\"?");
-    expect("a = { start = 1.0,", "a = { start = nan,", "parameters.a.start: expected a finite number or \"auto\", found the number nan");
-    expect("b = { start = 0.1, min = 0.0", "b = { start = 0.1, min = 20.0", "parameter \"b\": the bounds are reversed: min = 20 is above max = 10");
-    expect("c = { value = 0.5, fixed = true }", "cc = { value = 0.5, fixed = true }", "the model has no parameter \"cc\" | it has c, a, b");
-    expect("c = { value = 0.5, fixed = true }", "c = { value = 0.5 }", "parameters.c.value is for fixed parameters; expected start, or fixed = true beside it");
-    expect("method = \"hybrid\"", "method = \"lm\"", "method lm takes no loss but linear, found loss soft_l1; expected method hybrid or trf");
-    expect("listen = \"0.0.0.0:7440\"", "listen = \"7440\"", "--listen (cluster.listen): expected HOST:PORT, found \"7440\"");
+    expect(
+        "a = { start = 1.0,",
+        "a = { start = nan,",
+        "parameters.a.start: expected a finite number or \"auto\", found the number nan",
+    );
+    expect(
+        "b = { start = 0.1, min = 0.0",
+        "b = { start = 0.1, min = 20.0",
+        "parameter \"b\": the bounds are reversed: min = 20 is above max = 10",
+    );
+    expect(
+        "c = { value = 0.5, fixed = true }",
+        "cc = { value = 0.5, fixed = true }",
+        "the model has no parameter \"cc\" | it has c, a, b",
+    );
+    expect(
+        "c = { value = 0.5, fixed = true }",
+        "c = { value = 0.5 }",
+        "parameters.c.value is for fixed parameters; expected start, or fixed = true beside it",
+    );
+    expect(
+        "method = \"hybrid\"",
+        "method = \"lm\"",
+        "method lm takes no loss but linear, found loss soft_l1; expected method hybrid or trf",
+    );
+    expect(
+        "listen = \"0.0.0.0:7440\"",
+        "listen = \"7440\"",
+        "--listen (cluster.listen): expected HOST:PORT, found \"7440\"",
+    );
     assert!(refused("c = {", "c = [").starts_with(&format!("decay.toml, line {}: ", line_of("c = {"))));
-    assert!(refused("sigma = \"err\"", "sigma = \"err\"\nweights = \"w\"").contains("data.sigma and data.weights exclude each other"));
+    assert!(
+        refused("sigma = \"err\"", "sigma = \"err\"\nweights = \"w\"")
+            .contains("data.sigma and data.weights exclude each other")
+    );
 }
 
 #[test]

@@ -37,7 +37,13 @@ impl Job {
         let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|p| Value::Text(p.display().to_string()));
         let (fit, cluster, output, data) = (&self.fit, &self.cluster, &self.output, &self.data);
         match (section, name) {
-            ("model", "expression") => if self.model.builtin.is_none() { text(&self.model.expression) } else { None },
+            ("model", "expression") => {
+                if self.model.builtin.is_none() {
+                    text(&self.model.expression)
+                } else {
+                    None
+                }
+            }
             ("model", "builtin") => self.model.builtin.clone().map(Value::Text),
             ("data", "files") => (!data.files.is_empty()).then(|| Value::List(data.files.clone())),
             ("data", "x") => Some(Value::List(data.x.clone())),

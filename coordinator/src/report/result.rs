@@ -234,12 +234,34 @@ pub(crate) mod tests {
     fn keys_stand_in_the_order_of_the_contract() {
         let text = RunResult::from(&outcome()).to_json();
         let order = [
-            "schema", "status", "reason", "model", "n_points", "n_used", "n_masked", "n_nonfinite", "n_parameters", "dof",
-            "parameters", "cost", "rss", "reduced_chi2", "residual_stddev", "r_squared", "gradient_norm",
-            "condition_number", "passes", "iterations", "phases", "warnings", "device", "workers", "generations", "seconds",
+            "schema",
+            "status",
+            "reason",
+            "model",
+            "n_points",
+            "n_used",
+            "n_masked",
+            "n_nonfinite",
+            "n_parameters",
+            "dof",
+            "parameters",
+            "cost",
+            "rss",
+            "reduced_chi2",
+            "residual_stddev",
+            "r_squared",
+            "gradient_norm",
+            "condition_number",
+            "passes",
+            "iterations",
+            "phases",
+            "warnings",
+            "device",
+            "workers",
+            "generations",
+            "seconds",
         ];
-        let keys: Vec<&str> =
-            text.lines().filter_map(|line| line.strip_prefix("  \"")?.split('"').next()).collect();
+        let keys: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("  \"")?.split('"').next()).collect();
         assert_eq!(keys, order);
     }
 
