@@ -129,6 +129,12 @@ impl Model {
         &self.slopes
     }
 
+    /// The same model with other derivatives, to see wrong ones found.
+    #[cfg(test)]
+    pub(crate) fn with_slopes(self, slopes: Vec<NodeId>) -> Self {
+        Self { slopes, ..self }
+    }
+
     /// What is odd about it.
     pub fn warnings(&self) -> &[ModelWarning] {
         &self.warnings
