@@ -6,6 +6,7 @@ use std::path::Path;
 use nlsq_engine::data::describe::{FileDescription, describe};
 use nlsq_engine::data::spec::CsvOptions;
 use nlsq_engine::data::table::Field;
+use nlsq_engine::expr::Model;
 use nlsq_engine::models::{self, Builtin};
 use nlsq_engine::tape::Tape;
 
@@ -83,12 +84,25 @@ pub(super) fn kernel(target: Target, arguments: &JobArgs) -> Result<u8, Failure>
             let (_, model) = read_model(&settings)?;
             let mut outputs = vec![model.value()];
             outputs.extend(model.slopes());
-            return print(&format!("{}\n", Tape::new(model.graph(), &outputs))).map(|()| 0);
+            let tape = Tape::new(model.graph(), &outputs);
+            return print(&format!("{}{}\n", legend(&model), tape.to_string().trim_end())).map(|()| 0);
         }
         Target::Native => "native",
         Target::Cuda => "cuda",
     };
     Err(JobError::usage(format!("--target {name}: this build generates no such code; expected --target tape")).into())
+}
+
+/// What the numbered names of generated code stand for.
+fn legend(model: &Model) -> String {
+    let mut text = format!("# out0 = f = {}\n", model.expression());
+    for (index, name) in model.variables().iter().enumerate() {
+        let _ = writeln!(text, "# x{index} = {name}");
+    }
+    for (index, name) in model.parameters().iter().enumerate() {
+        let _ = writeln!(text, "# theta{index} = {name}, out{} = df/d{name}", index + 1);
+    }
+    text
 }
 
 pub(super) fn report(run_dir: &Path) -> Result<u8, Failure> {

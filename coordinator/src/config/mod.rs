@@ -255,7 +255,7 @@ pub fn read_model(settings: &Settings) -> Result<(ModelSpec, Model), JobError> {
         return Err(JobError::usage("there is no independent variable; expected --x NAME (data.x)"));
     }
     let spec = ModelSpec { expression, builtin, variables, valued: settings.parameters.valued_names() };
-    let model = spec.parse().map_err(|error| model_error(&spec, &error))?;
+    let model = spec.parse().map_err(|error| model_error(settings, &spec, &error))?;
     if model.parameters().is_empty() {
         return Err(JobError::usage(format!(
             "the model \"{}\" has no parameter: nothing is left to fit (every name in it is a variable or a constant)",
@@ -265,8 +265,13 @@ pub fn read_model(settings: &Settings) -> Result<(ModelSpec, Model), JobError> {
     Ok((spec, model))
 }
 
-fn model_error(spec: &ModelSpec, error: &ParseError) -> JobError {
+fn model_error(settings: &Settings, spec: &ModelSpec, error: &ParseError) -> JobError {
+    let place = match (settings.file(), settings.is_flag("model", "expression")) {
+        (Some(file), false) => format!("{} (model.expression)", file.path.display()),
+        _ => "--model".to_string(),
+    };
     JobError::Model {
+        place,
         message: error.to_string(),
         expression: spec.expression.clone(),
         span: error.span().into(),

@@ -48,6 +48,8 @@ impl Settings {
                 format!("put the job file before the flags: nlsq-coordinator fit {name} --data ..."),
             ));
         }
+        // flags first: a flag that swallowed another leaves a stray word, which looks like a job file
+        let given = read_flags(flags)?;
         if let Some(path) = job_file {
             let file = JobFile::open(path)?;
             let contents = file.contents()?;
@@ -57,18 +59,14 @@ impl Settings {
             settings.file = Some(file);
             settings.refuse_alternatives()?;
         }
-        settings.apply_flags(flags)?;
+        settings.apply_flags(given, flags)?;
         if settings.text("fit", "p0").as_deref() == Some("auto") {
             settings.parameters.auto = true;
         }
         Ok(settings)
     }
 
-    fn apply_flags(&mut self, flags: &JobFlags) -> Result<(), JobError> {
-        let mut given = Vec::new();
-        for (key, texts) in &flags.given {
-            given.push(Setting { key, value: read_flag(key, texts)?, origin: Origin::Flag });
-        }
+    fn apply_flags(&mut self, given: Vec<Setting>, flags: &JobFlags) -> Result<(), JobError> {
         for pair in ALTERNATIVES {
             let both =
                 pair.map(|(section, name)| given.iter().find(|s| s.key.section == section && s.key.name == name));
@@ -230,6 +228,13 @@ pub fn absolute(path: &Path) -> Result<PathBuf, JobError> {
     let plain = if path == Path::new(".") { Path::new("") } else { path };
     let found = if plain.as_os_str().is_empty() { std::env::current_dir() } else { std::path::absolute(plain) };
     found.map_err(|error| JobError::usage(format!("cannot tell where {} is: {error}", path.display())))
+}
+
+fn read_flags(flags: &JobFlags) -> Result<Vec<Setting>, JobError> {
+    let read = |(key, texts): &(&'static Key, Vec<String>)| {
+        read_flag(key, texts).map(|value| Setting { key, value, origin: Origin::Flag })
+    };
+    flags.given.iter().map(read).collect()
 }
 
 fn read_flag(key: &'static Key, texts: &[String]) -> Result<Value, JobError> {

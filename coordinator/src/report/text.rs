@@ -206,6 +206,35 @@ mod tests {
     #[test]
     fn a_report() {
         let text = render(&RunResult::from(&outcome()), &[("result.json".into(), "the same for machines")]);
-        expect![[r#""#]].assert_eq(&text);
+        expect![[r#"
+            converged: xtol: step 1e-12 <= 1e-10
+            model: a*exp(-b*t) + c
+
+              parameter   value  std. error  relative  start  bounds
+              a          2.0001      0.0012     0.06%      1  -
+              b               0           -         -      1  [0, inf]  at min
+              c             0.3           -         -      1  -         fixed
+
+              points                    1000 = 990 used + 7 masked + 3 not finite
+              free parameters           2
+              degrees of freedom        988
+              cost                      1.23456789e-300
+              sum of squared residuals  4.940656458e-324
+              reduced chi square        0.1
+              residual std. deviation   1.797693135e308
+              r squared                 not defined
+              gradient norm             not defined
+              condition number          12.5
+              passes                    9 (refine 9), 7 accepted steps
+              ran on                    cpu, workers: 2, generations: 1
+              seconds                   1.500 (read 1.000, compute 0.250, reduce 0.125, checkpoint 0.000)
+
+            warnings
+              - b ends at its lower bound 0
+
+            files
+              result.json  the same for machines
+        "#]]
+        .assert_eq(&text);
     }
 }
