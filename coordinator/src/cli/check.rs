@@ -115,7 +115,11 @@ fn write_gradient(text: &mut String, parameters: &Parameters, verdict: &Gradient
     let _ = writeln!(text, "gradient    derivatives and differences {outcome} at {points} points");
     for entry in &verdict.parameters {
         let name = &parameters.all()[entry.parameter].name;
-        let _ = writeln!(text, "  {name:<12} largest relative disagreement {:.1e}", entry.worst.as_ref().map_or(0.0, |w| w.scaled));
+        let _ = writeln!(
+            text,
+            "  {name:<12} largest relative disagreement {:.1e}",
+            entry.worst.as_ref().map_or(0.0, |w| w.scaled)
+        );
     }
 }
 
