@@ -152,7 +152,10 @@ fn the_gradient_under_a_loss_is_the_derivative_of_the_cost() {
             let moved = |by: f64| theta.iter().enumerate().map(|(k, v)| v + if k == j { by } else { 0.0 }).collect();
             let costs = evaluator.costs(&[moved(h), moved(-h)], &tile).hi;
             let difference = (costs[0] - costs[2]) / (2.0 * h);
-            assert!((difference - gradient[j]).abs() < 1e-6 * gradient[j].abs().max(1.0), "{name}: {difference} {gradient:?}");
+            assert!(
+                (difference - gradient[j]).abs() < 1e-6 * gradient[j].abs().max(1.0),
+                "{name}: {difference} {gradient:?}"
+            );
         }
     }
 }

@@ -34,7 +34,9 @@ const CURVES: [(&str, Curve); 27] = [
     ("Nelson", |b, x| b[0] - b[1] * x[0] * (-b[2] * x[1]).exp()),
     ("MGH17", |b, x| b[0] + b[1] * (-b[3] * x[0]).exp() + b[2] * (-b[4] * x[0]).exp()),
     ("Roszman1", |b, x| b[0] - b[1] * x[0] - (b[2] / (x[0] - b[3])).atan() / PI),
-    ("ENSO", |b, x| b[0] + wave(b[1], b[2], 12.0.into(), x[0]) + wave(b[4], b[5], b[3], x[0]) + wave(b[7], b[8], b[6], x[0])),
+    ("ENSO", |b, x| {
+        b[0] + wave(b[1], b[2], 12.0.into(), x[0]) + wave(b[4], b[5], b[3], x[0]) + wave(b[7], b[8], b[6], x[0])
+    }),
     ("MGH09", |b, x| b[0] * (x[0] * x[0] + x[0] * b[1]) / (x[0] * x[0] + x[0] * b[2] + b[3])),
     ("MGH10", |b, x| b[0] * (b[1] / (x[0] + b[2])).exp()),
     ("Rat42", |b, x| b[0] / (1.0 + (b[1] - b[2] * x[0]).exp())),
