@@ -222,7 +222,7 @@ mod tests {
             for j in 0..columns.len() {
                 prop_assert!((model.quadratic.lower[j]..=model.quadratic.upper[j]).contains(&step.u[j]));
             }
-            if step.damping > 0.0 && !step.u.iter().any(|u| *u == 0.0) && step.held.iter().all(Option::is_none) {
+            if step.damping > 0.0 && !step.u.contains(&0.0) && step.held.iter().all(Option::is_none) {
                 prop_assert!(step.length >= (1.0 - RADIUS_TOLERANCE) * radius, "{} of {radius}", step.length);
             }
         }

@@ -46,6 +46,7 @@ const CORRECTION_GAIN: f64 = 0.01;
 
 /// What the minimizer wants to know next. A theta holds the free parameters, in the order of [`Parameters::free`].
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there is one demand per pass over all points")]
 pub enum Demand {
     /// The normal equations at theta.
     Linearize(Vec<f64>),
