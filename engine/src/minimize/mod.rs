@@ -1,6 +1,7 @@
 //! The minimizer as a state machine: it asks for a pass, takes the answer, asks again.
 //!
 //! ```text
+//! [Cost(candidate starts) ──>]
 //! start() ──> Linearize(start) ──> advance ──┬── trial accepted: tests (stop), then the next step (lm) ──> Linearize
 //!                                            ├── trial rejected: a smaller radius (search)            ──> Linearize
 //!                                            └── a test holds, passes used up, nothing more to gain   ──> Finished
@@ -52,7 +53,8 @@ const LEAST_FIRST_RADIUS: f64 = 1e-3;
 pub enum Demand {
     /// The normal equations at theta.
     Linearize(Vec<f64>),
-    /// The cost at each of several candidates, in one pass.
+    /// The cost at each of several candidates, in one pass: asked once, to choose a start. (For trials it does not pay:
+    /// asking for the costs at four radii after two rejections changed the passes of the exam by less than a hundredth.)
     Cost(Vec<Vec<f64>>),
     /// Nothing: the fit is over.
     Finished(Summary),
@@ -102,6 +104,8 @@ pub struct Minimizer {
     radius: f64,
     best: Option<Point>,
     trial: Trial,
+    /// Starts to choose from, until their costs are known.
+    candidates: Vec<Vec<f64>>,
     passes: u64,
     iterations: u64,
     last: Option<Iteration>,
@@ -122,6 +126,7 @@ impl Minimizer {
             radius: f64::INFINITY,
             best: None,
             trial: Trial { theta: start, length: 0.0, damping: 0.0, predicted: 0.0, slope: 0.0, fallback: None },
+            candidates: Vec::new(),
             passes: 0,
             iterations: 0,
             last: None,
@@ -129,10 +134,26 @@ impl Minimizer {
         }
     }
 
+    /// A fit from the best of several starts of the free parameters, each inside the bounds. One pass asks for their
+    /// costs; the lowest decides, the first among equals. It counts as a pass, and the start is evaluated after it even
+    /// if `max_passes` is 1.
+    pub fn from_candidates(parameters: &Parameters, candidates: Vec<Vec<f64>>, options: Options) -> Self {
+        let mut minimizer = Self::new(parameters, options);
+        assert!(!candidates.is_empty(), "at least one start");
+        for theta in &candidates {
+            assert_eq!(theta.len(), minimizer.names.len(), "a start has one value for each free parameter");
+            let inside = |j: usize| (minimizer.lower[j]..=minimizer.upper[j]).contains(&theta[j]);
+            assert!((0..theta.len()).all(inside), "starts lie inside the bounds: {theta:?}");
+        }
+        minimizer.candidates = candidates;
+        minimizer
+    }
+
     /// The demand that stands: the first one, or the one that a checkpoint was waiting for.
     pub fn start(&self) -> Demand {
         match self.summary() {
             Some(summary) => Demand::Finished(summary),
+            None if !self.candidates.is_empty() => Demand::Cost(self.candidates.clone()),
             None => Demand::Linearize(self.trial.theta.clone()),
         }
     }
@@ -143,12 +164,21 @@ impl Minimizer {
     /// If the answer is not one to that demand, by kind or by shape: a bug of the caller.
     pub fn advance(&mut self, answer: Answer) -> Demand {
         assert!(self.ending.is_none(), "a finished fit takes no answer");
-        let Answer::Linearized(normal) = answer else { panic!("the demand was Linearize, the answer is Costs") };
-        assert_eq!(normal.n_free, self.names.len(), "normal equations over the free parameters");
         self.passes += 1;
-        match self.best.take() {
-            None => self.begin(normal),
-            Some(best) => self.judge(best, normal),
+        match answer {
+            Answer::Costs(costs) => {
+                assert_eq!(costs.len(), self.candidates.len(), "one cost for each candidate that was asked for");
+                self.choose(&costs);
+                return self.start();
+            }
+            Answer::Linearized(normal) => {
+                assert!(self.candidates.is_empty(), "the demand was Cost, the answer is Linearized");
+                assert_eq!(normal.n_free, self.names.len(), "normal equations over the free parameters");
+                match self.best.take() {
+                    None => self.begin(normal),
+                    Some(best) => self.judge(best, normal),
+                }
+            }
         }
         if self.ending.is_none() && self.passes >= self.options.max_passes {
             self.end(Status::MaxPasses, format!("max_passes: all {} passes are used", self.passes));
@@ -161,7 +191,19 @@ impl Minimizer {
         self.last.as_ref()
     }
 
-    /// The first pass: the start becomes the first accepted point.
+    /// The candidate with the lowest cost becomes the start. A cost that is not finite is beaten by any that is.
+    fn choose(&mut self, costs: &[f64]) {
+        let mut lowest = 0;
+        for i in 1..costs.len() {
+            if costs[i] < costs[lowest] || !costs[lowest].is_finite() && costs[i].is_finite() {
+                lowest = i;
+            }
+        }
+        self.trial.theta = std::mem::take(&mut self.candidates).swap_remove(lowest);
+        self.last = Some(self.iteration_at(costs[lowest], f64::NAN, false));
+    }
+
+    /// The first pass at one point: the start becomes the first accepted point.
     fn begin(&mut self, normal: NormalEquations) {
         if !normal.is_finite() {
             self.record(&normal, f64::NAN, false);
@@ -272,16 +314,21 @@ impl Minimizer {
     }
 
     fn record(&mut self, normal: &NormalEquations, gradient_norm: f64, accepted: bool) {
+        let cost = if normal.is_finite() { normal.cost } else { f64::NAN };
+        self.last = Some(self.iteration_at(cost, gradient_norm, accepted));
+    }
+
+    fn iteration_at(&self, cost: f64, gradient_norm: f64, accepted: bool) -> Iteration {
         let theta_length = scaled_length(&self.trial.theta, &self.scale);
-        self.last = Some(Iteration {
+        Iteration {
             pass: self.passes,
             phase: Phase::Refine,
-            cost: if normal.is_finite() { normal.cost } else { f64::NAN },
+            cost,
             gradient_norm,
             step_norm: if self.trial.length == 0.0 { 0.0 } else { self.trial.length / theta_length },
             damping: self.trial.damping,
             radius: self.radius,
             accepted,
-        });
+        }
     }
 }

@@ -184,6 +184,30 @@ fn units_do_not_matter() {
     assert_eq!((first.reason, first.gradient_norm), (second.reason, second.gradient_norm));
 }
 
+#[test]
+fn the_best_of_several_starts_is_taken() {
+    let starts = vec![vec![80.0, 3.0, 0.5], vec![8.0, 0.3, 0.0], vec![0.0, 0.0, 0.0]];
+    let mut minimizer = Minimizer::from_candidates(&unbounded(&starts[0]), starts.clone(), Options::default());
+    assert_eq!(minimizer.start(), Demand::Cost(starts.clone()));
+    let mut resumed = minimizer.clone();
+    let demand = minimizer.advance(Answer::Costs(vec![f64::NAN, 2.0, 2.0]));
+    assert_eq!(demand, Demand::Linearize(starts[1].clone()));
+    assert_eq!(minimizer.iteration().map(|record| (record.pass, record.cost)), Some((1, 2.0)));
+    let worst = resumed.advance(Answer::Costs(vec![f64::NAN, f64::INFINITY, f64::NAN]));
+    assert_eq!(
+        worst,
+        Demand::Linearize(starts[0].clone()),
+        "with no finite cost the first start is evaluated, and fails"
+    );
+
+    let mut system = System::new(decay);
+    let mut minimizer = Minimizer::from_candidates(&unbounded(&starts[0]), starts.clone(), Options::default());
+    let Ok(chosen) = minimize(&mut minimizer, &mut system);
+    assert_eq!(system.visited[0].0, starts[1]);
+    let alone = fit(&unbounded(&starts[1]), Options::default(), decay);
+    assert_eq!((chosen.theta, chosen.passes), (alone.theta, alone.passes + 1));
+}
+
 /// y and sigma in other units: the cost changes by a factor, the path does not.
 #[test]
 fn the_scale_of_the_residual_does_not_matter() {
