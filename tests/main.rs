@@ -1,4 +1,5 @@
 //! The only integration binary: everything that needs the real programs.
 
 mod bad_inputs;
+mod commands;
 mod program;

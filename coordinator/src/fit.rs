@@ -124,8 +124,7 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<Outcome, RunError> 
         }
         Some(options) => {
             let n_points = dataset.n_points();
-            let mut crew =
-                Cluster::gather(Arc::clone(&problem), dataset.manifest(), n_points, &options, observer)?;
+            let mut crew = Cluster::gather(Arc::clone(&problem), dataset.manifest(), n_points, &options, observer)?;
             fit_with(&problem, dataset.as_ref(), &mut crew, observer, began)
         }
     }
