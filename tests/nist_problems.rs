@@ -43,7 +43,8 @@ fn list(value: &Value) -> Vec<f64> {
 /// All problems, by name.
 pub fn all() -> Vec<Certified> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/nist");
-    let mut files: Vec<_> = fs::read_dir(folder).expect("tests/data/nist is there").flatten().map(|e| e.path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(folder).expect("tests/data/nist is there").flatten().map(|e| e.path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     files.sort();
     files.iter().map(|path| read(&fs::read_to_string(path).expect("a readable file"))).collect()
@@ -52,8 +53,12 @@ pub fn all() -> Vec<Certified> {
 fn read(text: &str) -> Certified {
     let json: Value = serde_json::from_str(text).expect("JSON");
     let word = |key: &str| json[key].as_str().expect("a word").to_string();
-    let variables: Vec<String> =
-        json["predictors"].as_array().expect("a list").iter().map(|v| v.as_str().expect("a name").to_string()).collect();
+    let variables: Vec<String> = json["predictors"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|v| v.as_str().expect("a name").to_string())
+        .collect();
     let mut columns: Vec<Vec<f64>> = variables.iter().map(|name| list(&json[name])).collect();
     let y = list(&json["y"]);
     columns.push(match word("response").as_str() {
@@ -95,12 +100,8 @@ impl Certified {
         });
         let variables: Vec<&str> = self.variables.iter().map(String::as_str).collect();
         let problem = Problem::new(&self.expression, &variables, parameters.collect()).expect("a lawful problem");
-        let layout = Layout {
-            variables: self.variables.clone(),
-            y: "y".to_string(),
-            weighting: Weighting::None,
-            mask: None,
-        };
+        let layout =
+            Layout { variables: self.variables.clone(), y: "y".to_string(), weighting: Weighting::None, mask: None };
         let points = Memory::new(layout, self.columns.clone()).expect("columns of one length");
         let outcome = fit(problem, Arc::new(points), 1, &mut ()).expect("the fit runs");
         // Parameters stand in order of appearance, certified values by number.

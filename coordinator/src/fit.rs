@@ -113,7 +113,7 @@ pub enum ProblemError {
 pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
     let began = Instant::now();
     let dataset = Arc::new(Dataset::open(&job.data)?);
-    let problem = Arc::new(problem_of(job, &dataset)?);
+    let problem = Arc::new(problem_of(job, dataset.as_ref())?);
     refuse_too_few(&problem, dataset.n_points())?;
     let threads = job.fit.threads;
     match cluster_options(job)? {

@@ -10,4 +10,4 @@ pub mod outcome;
 pub mod progress;
 pub mod report;
 pub mod run_dir;
-mod starts;
+pub mod starts;

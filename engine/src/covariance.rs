@@ -124,9 +124,8 @@ impl Inverse {
         // a column of zero length is left as it is: it shows up as a null direction of its own
         let inverse_length: Vec<f64> = lengths.iter().map(|&l| if l > 0.0 { 1.0 / l } else { 1.0 }).collect();
         let unit = |l: f64| if l > 0.0 { l } else { 1.0 };
-        let scaled = Symmetric::from_fn(q, |a, b| {
-            normal.entry(moving[a], moving[b]) / unit(lengths[a]) / unit(lengths[b])
-        });
+        let scaled =
+            Symmetric::from_fn(q, |a, b| normal.entry(moving[a], moving[b]) / unit(lengths[a]) / unit(lengths[b]));
         let (values, vectors) = eigen(&scaled);
         let largest = values.last().copied().unwrap_or(1.0);
         let tolerance = RANK_ROUNDING * q as f64 * largest;
@@ -136,15 +135,17 @@ impl Inverse {
         let factor = if nullity == 0 { Cholesky::factor(&scaled, &all, 0.0) } else { None };
         let inverse = match &factor {
             Some(factor) => inverse(factor, q),
-            None => Symmetric::from_fn(q, |a, b| {
-                (nullity..q).map(|i| vectors[i][a] * vectors[i][b] / values[i]).sum()
-            }),
+            None => Symmetric::from_fn(q, |a, b| (nullity..q).map(|i| vectors[i][a] * vectors[i][b] / values[i]).sum()),
         };
         let null = reduce(vectors[..nullity].to_vec());
         Self {
             matrix: Symmetric::from_fn(q, |a, b| inverse.get(a, b) * inverse_length[a] * inverse_length[b]),
             determined: (0..q).map(|a| null.iter().all(|v| v[a].abs() <= NULL_PART)).collect(),
-            condition_number: if nullity > 0 { f64::INFINITY } else { (largest / values.first().unwrap_or(&1.0)).sqrt() },
+            condition_number: if nullity > 0 {
+                f64::INFINITY
+            } else {
+                (largest / values.first().unwrap_or(&1.0)).sqrt()
+            },
             rank: q - nullity,
             warnings: null.iter().map(|v| describe(v, &lengths, names)).collect(),
         }
@@ -344,7 +345,9 @@ mod tests {
         let c = covariance(&parameters(&[false; 4]), &three, &[None; 4], Variance::Estimated).unwrap();
         assert_eq!(
             c.warnings,
-            ["a, b, c are not determined separately: the model does not change along the direction -0.58 a - 0.58 b + 0.58 c"]
+            [
+                "a, b, c are not determined separately: the model does not change along the direction -0.58 a - 0.58 b + 0.58 c"
+            ]
         );
         assert!(c.stderr[3].is_some() && c.stderr[..3].iter().all(Option::is_none));
     }

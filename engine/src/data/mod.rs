@@ -8,6 +8,7 @@ pub mod columns;
 pub mod dataset;
 pub mod describe;
 pub mod manifest;
+pub mod memory;
 pub mod shard;
 pub mod source;
 pub mod spec;
@@ -28,3 +29,9 @@ mod scalar;
 
 #[cfg(test)]
 mod tests;
+
+pub use dataset::Dataset;
+pub use manifest::Manifest;
+pub use spec::DatasetSpec;
+pub use statistics::YStatistics;
+pub use tile::NonFinite;

@@ -202,7 +202,9 @@ impl Segment<'_> {
 
     #[inline(always)]
     fn select(&mut self, operation: Operation, target: &mut [f64], block: std::ops::Range<usize>) {
-        let Operation::Select(condition, then, otherwise) = operation else { unreachable!("called for selections only") };
+        let Operation::Select(condition, then, otherwise) = operation else {
+            unreachable!("called for selections only")
+        };
         let n = block.len();
         let operands = [condition, then, otherwise];
         for (operand, filled) in operands.iter().zip(&mut self.scratch.filled) {

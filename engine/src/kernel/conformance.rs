@@ -24,6 +24,7 @@ const MODELS: &[&str] = &[
     "where(u > 0 and t < 0.7, a*t, b*u) + where(not (u >= 0.1 or t == 0.5), c, 0)",
     "min(a*t, b*u) + max(c, t) + where(t != 0.25, a, where(u <= 0, b, c))",
     "w = t/b; a*exp(-w^2) + c*w",
+    "sqrt(a*t) + b*hypot(c*u, t)",
     "c + 0*t",
     "t",
     "a + b + c + 0*u",
@@ -152,7 +153,10 @@ fn the_gradient_under_a_loss_is_the_derivative_of_the_cost() {
             let moved = |by: f64| theta.iter().enumerate().map(|(k, v)| v + if k == j { by } else { 0.0 }).collect();
             let costs = evaluator.costs(&[moved(h), moved(-h)], &tile).hi;
             let difference = (costs[0] - costs[2]) / (2.0 * h);
-            assert!((difference - gradient[j]).abs() < 1e-6 * gradient[j].abs().max(1.0), "{name}: {difference} {gradient:?}");
+            assert!(
+                (difference - gradient[j]).abs() < 1e-6 * gradient[j].abs().max(1.0),
+                "{name}: {difference} {gradient:?}"
+            );
         }
     }
 }

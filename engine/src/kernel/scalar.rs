@@ -35,8 +35,7 @@ impl ScalarEvaluator {
         let x: Vec<f64> = tile.x.iter().map(|column| column[k]).collect();
         let values = model.graph().evaluate(&x, theta);
         let mut residual = values[model.value().index()] - tile.y[k];
-        let mut jacobian: Vec<f64> =
-            self.program.free.iter().map(|&j| values[model.slopes()[j].index()]).collect();
+        let mut jacobian: Vec<f64> = self.program.free.iter().map(|&j| values[model.slopes()[j].index()]).collect();
         if let Some(w) = &tile.inverse_sigma {
             residual *= w[k];
             jacobian.iter_mut().for_each(|entry| *entry *= w[k]);
@@ -45,7 +44,12 @@ impl ScalarEvaluator {
     }
 
     /// Sums `width` quantities over the tile in the fixed order; `add` adds one point to its lane.
-    fn sum(&self, tile: &Tile, width: usize, mut add: impl FnMut(&Self, usize, &mut dyn FnMut(usize, Term))) -> Vec<f64> {
+    fn sum(
+        &self,
+        tile: &Tile,
+        width: usize,
+        mut add: impl FnMut(&Self, usize, &mut dyn FnMut(usize, Term)),
+    ) -> Vec<f64> {
         let n = tile.y.len();
         let mut segments = Vec::new();
         for start in (0..n).step_by(SEGMENT) {

@@ -88,6 +88,29 @@ impl Model {
         self.damped(radius, full.as_ref())
     }
 
+    /// The step from where `u` led that undoes what `before` did not foresee: its gradient is the gradient here minus
+    /// the one that `before` expected here. `self` is the model here.
+    pub(super) fn back(&self, before: &Model, u: &[f64], damping: f64) -> Option<Step> {
+        let bent = before.quadratic.hessian.times(u);
+        let mut surprise = self.quadratic.clone();
+        for j in 0..u.len() {
+            surprise.gradient[j] -= before.quadratic.gradient[j] + bent[j];
+        }
+        Some(self.finished(surprise.minimize(&self.live, damping)?, damping))
+    }
+
+    /// The largest reduction that one parameter alone can bring, inside its bounds.
+    pub(super) fn best_of_one(&self) -> f64 {
+        let quadratic = &self.quadratic;
+        let alone = |j: usize| {
+            let (gradient, curvature) = (quadratic.gradient[j], quadratic.hessian.get(j, j));
+            let step = (-gradient / curvature).clamp(quadratic.lower[j], quadratic.upper[j]);
+            -step * (gradient + 0.5 * curvature * step)
+        };
+        let influential = self.live.iter().filter(|&&j| quadratic.hessian.get(j, j) > 0.0);
+        influential.map(|&j| alone(j)).fold(0.0, f64::max)
+    }
+
     fn undamped(&self) -> Option<Solution> {
         let tolerance = RANK_ROUNDING * self.live.len() as f64;
         let mut columns = independent_columns(&self.quadratic.hessian, &self.live, tolerance);
