@@ -84,7 +84,8 @@ impl SampleRows {
 
 fn sample_rows(n: u64) -> SampleRows {
     if n <= ONE_SCAN_ROWS {
-        return SampleRows { runs: vec![0..n], stride: n.div_ceil(SAMPLE_ROWS).max(1) };
+        let all = std::iter::once(0..n).collect();
+        return SampleRows { runs: all, stride: n.div_ceil(SAMPLE_ROWS).max(1) };
     }
     let length = SAMPLE_ROWS / SAMPLE_RUNS;
     // runs begin at both ends and evenly in between
