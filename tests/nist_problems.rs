@@ -12,11 +12,11 @@ use nlsq_engine::params::Parameter;
 use serde_json::Value;
 
 /// A problem with its certified answers.
-pub struct Certified {
+pub(crate) struct Certified {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// NIST's level of difficulty.
-    pub level: String,
+    pub(crate) level: String,
     expression: String,
     variables: Vec<String>,
     /// Variables, then the response.
@@ -27,13 +27,13 @@ pub struct Certified {
 }
 
 /// Digits of agreement with the certified values, the worst over the parameters.
-pub struct Agreement {
+pub(crate) struct Agreement {
     /// Of the parameters.
-    pub values: f64,
+    pub(crate) values: f64,
     /// Of their standard errors.
-    pub deviations: f64,
+    pub(crate) deviations: f64,
     /// The fit.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
 }
 
 fn list(value: &Value) -> Vec<f64> {
@@ -41,7 +41,7 @@ fn list(value: &Value) -> Vec<f64> {
 }
 
 /// All problems, by name.
-pub fn all() -> Vec<Certified> {
+pub(crate) fn all() -> Vec<Certified> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/nist");
     let mut files: Vec<_> =
         fs::read_dir(folder).expect("tests/data/nist is there").flatten().map(|e| e.path()).collect();
@@ -90,7 +90,7 @@ fn digits(v: f64, c: f64) -> f64 {
 
 impl Certified {
     /// Fits from one of the two certified starts, on one thread.
-    pub fn fit(&self, start: usize) -> Agreement {
+    pub(crate) fn fit(&self, start: usize) -> Agreement {
         let parameters = self.starts[start].iter().enumerate().map(|(k, &start)| Parameter {
             name: format!("b{}", k + 1),
             start,
