@@ -212,3 +212,22 @@ fn the_checker_finds_a_wrong_derivative_and_passes_over_corners() {
     assert_eq!(check.parameters[0].verdict, Verdict::Disagrees);
     assert_eq!(check.parameters[1].verdict, Verdict::Agrees);
 }
+
+proptest! {
+    #[test]
+    fn any_model_agrees_with_dual_numbers(
+        text in crate::expr::tests::any_expression(), x in -5.0..5.0f64, a in -5.0..5.0f64, b in -5.0..5.0f64
+    ) {
+        let variables = strings(&["x", "t"]);
+        let model = Model::parse(&text, &Names { variables: &variables, parameters: &[] }).unwrap();
+        let theta: Vec<f64> = model.parameters().iter().map(|name| if name == "a" { a } else { b }).collect();
+        let (value, slopes) = model.evaluate(&[x, 0.7], &theta);
+        let expected = dual::gradient(model.graph(), model.value(), &[x, 0.7], &theta);
+        for (found, expected) in slopes.iter().zip(&expected) {
+            // a value made of infinities may keep an undefined slope
+            let scale = expected.abs().max(value.abs()).max(1e-3);
+            let close = (found - expected).abs() <= 1e-7 * scale || found == expected || found.is_nan();
+            prop_assert!(!value.is_finite() || close, "{}: {}, dual numbers say {}", text, found, expected);
+        }
+    }
+}

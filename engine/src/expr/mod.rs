@@ -23,7 +23,7 @@ mod simplify;
 mod span;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use graph::{Graph, NodeId};
 
