@@ -1,6 +1,7 @@
 //! The texts by which a person names columns: `t`, `t=SOURCE`, `t='Time (s)'`, `a,b='x, y'`.
 
 use super::source::DataError;
+use crate::expr::is_name;
 
 /// Splits `NAME[,NAME...]` at commas that stand outside quotes. Blanks around an item do not count.
 pub fn split_columns(text: &str) -> Result<Vec<String>, DataError> {
@@ -59,7 +60,7 @@ impl ColumnText {
         }
         let bound = match text.split_once('=') {
             // `a == 1` is an expression
-            Some((name, rest)) if is_identifier(name.trim()) && !rest.starts_with('=') => {
+            Some((name, rest)) if is_name(name.trim()) && !rest.starts_with('=') => {
                 let (source, quoted) = unquote(rest.trim());
                 if source.is_empty() {
                     return Err(DataError::new(format!("`{text}` has nothing after `=`; expected NAME=SOURCE")));
@@ -72,18 +73,12 @@ impl ColumnText {
     }
 }
 
-/// Whether `text` can stand in an expression as a name.
-pub(crate) fn is_identifier(text: &str) -> bool {
-    let mut chars = text.chars();
-    chars.next().is_some_and(|c| c.is_alphabetic() || c == '_') && chars.all(|c| c.is_alphanumeric() || c == '_')
-}
-
 fn unquote(text: &str) -> (String, bool) {
     for quote in ['\'', '"'] {
-        if let Some(inner) = text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) {
-            if !inner.contains(quote) {
-                return (inner.to_owned(), true);
-            }
+        if let Some(inner) = text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote))
+            && !inner.contains(quote)
+        {
+            return (inner.to_owned(), true);
         }
     }
     (text.to_owned(), false)

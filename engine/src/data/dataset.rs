@@ -4,12 +4,14 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use super::derived::Formula;
 use super::manifest::{FileEntry, Manifest, Output, ReadColumn};
 use super::open::open_table;
 use super::resolve::{OpenFile, absolute, bind, open_file, resolve};
 use super::source::{Block, DataError, Layout, Place, TileSource};
 use super::spec::DatasetSpec;
 use super::table::{BLOCK_ROWS, Column, FileRef, Format, RowSink, Table};
+use crate::expr::{Model, Names};
 
 /// Files that are read as one table. Opening looks at every file; reading opens what it needs when it needs it.
 pub struct Dataset {
@@ -18,6 +20,8 @@ pub struct Dataset {
     starts: Vec<u64>,
     files: Vec<OnceLock<Part>>,
     aside: Vec<OnceLock<Part>>,
+    /// For each column of a block that is an expression.
+    formulas: Vec<Option<Formula>>,
 }
 
 /// A file that is open, with the columns that are read from it.
@@ -63,7 +67,7 @@ impl Dataset {
             reads: resolved.reads,
             outputs: resolved.outputs,
         };
-        let mut dataset = Self::new(manifest);
+        let mut dataset = Self::new(manifest)?;
         let fill = |cells: &mut Vec<OnceLock<Part>>, files: Vec<OpenFile>, columns: Vec<Vec<Column>>| {
             *cells = files
                 .into_iter()
@@ -82,17 +86,18 @@ impl Dataset {
         for entry in manifest.files.iter().chain(&manifest.aside) {
             entry.file.open()?;
         }
-        Ok(Self::new(manifest))
+        Self::new(manifest)
     }
 
-    fn new(manifest: Manifest) -> Self {
+    fn new(manifest: Manifest) -> Result<Self, DataError> {
         let mut starts = vec![0];
         for entry in &manifest.files {
             starts.push(starts[starts.len() - 1] + entry.rows);
         }
         let files = manifest.files.iter().map(|_| OnceLock::new()).collect();
         let aside = manifest.aside.iter().map(|_| OnceLock::new()).collect();
-        Self { manifest, starts, files, aside }
+        let formulas = manifest.outputs.iter().map(formula).collect::<Result<_, _>>()?;
+        Ok(Self { manifest, starts, files, aside, formulas })
     }
 
     /// What another process needs to open the same dataset.
@@ -200,11 +205,25 @@ impl TileSource for Dataset {
             return Ok(());
         }
         let mut first_row = rows.start;
+        let mut derived: Vec<Vec<f64>> = vec![Vec::new(); self.formulas.len()];
         let mut give = |slices: &[&[f64]]| {
-            let columns: Vec<&[f64]> = self.manifest.outputs.iter().map(|Output::Read(read)| slices[*read]).collect();
-            let n = columns[0].len() as u64;
+            let n = slices[0].len();
+            for ((values, formula), output) in derived.iter_mut().zip(&self.formulas).zip(&self.manifest.outputs) {
+                if let (Some(formula), Output::Expression { columns, .. }) = (formula, output) {
+                    let variables: Vec<&[f64]> = columns.iter().map(|(_, read)| slices[*read]).collect();
+                    values.clear();
+                    formula.evaluate(n, &variables, &[], values);
+                }
+            }
+            let mut columns: Vec<&[f64]> = Vec::with_capacity(derived.len());
+            for (output, values) in self.manifest.outputs.iter().zip(&derived) {
+                columns.push(match output {
+                    Output::Read(read) => slices[*read],
+                    Output::Expression { .. } => values,
+                });
+            }
             sink(Block { first_row, columns: &columns })?;
-            first_row += n;
+            first_row += n as u64;
             Ok(())
         };
         if self.aside.is_empty() { self.read_files(rows, &mut give) } else { self.read_joined(rows, &mut give) }
@@ -212,13 +231,23 @@ impl TileSource for Dataset {
 
     fn place(&self, row: u64) -> Place {
         if self.files.is_empty() {
-            let Output::Read(read) = self.manifest.outputs[self.manifest.layout.variables.len()];
-            let aside = self.manifest.reads[read].aside.unwrap_or(0);
+            let y = &self.manifest.outputs[self.manifest.layout.variables.len()];
+            let aside = y.first_read().and_then(|read| self.manifest.reads[read].aside).unwrap_or(0);
             return Place { file: self.manifest.aside[aside].file.label.clone(), row: row + 1 };
         }
         let k = (self.starts.partition_point(|&start| start <= row) - 1).min(self.files.len() - 1);
         Place { file: self.manifest.files[k].file.label.clone(), row: row - self.starts[k] + 1 }
     }
+}
+
+/// The expression of a column, ready to be evaluated over the columns it names.
+fn formula(output: &Output) -> Result<Option<Formula>, DataError> {
+    let Output::Expression { text, columns } = output else { return Ok(None) };
+    let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
+    let model = Model::parse(text, &Names { variables: &names, parameters: &[] })
+        .map_err(|error| DataError::new(format!("{error} in `{text}`")))?;
+    // a name that only a simplification removed is no column here, and needs no value
+    Ok(Some(Formula::new(model.graph(), model.value())))
 }
 
 fn shift(error: DataError, by: u64) -> DataError {

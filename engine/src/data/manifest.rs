@@ -74,4 +74,21 @@ pub(crate) struct ReadColumn {
 pub(crate) enum Output {
     /// As it is read: an index into the columns that are read.
     Read(usize),
+    /// An expression of columns that are read.
+    Expression {
+        /// Its text.
+        text: String,
+        /// The names in it that stand for columns, and which of the columns that are read each is.
+        columns: Vec<(String, usize)>,
+    },
+}
+
+impl Output {
+    /// The first column that is read for it, if it needs any.
+    pub(crate) fn first_read(&self) -> Option<usize> {
+        match self {
+            Output::Read(read) => Some(*read),
+            Output::Expression { columns, .. } => columns.first().map(|(_, read)| *read),
+        }
+    }
 }

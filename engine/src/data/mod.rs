@@ -2,7 +2,8 @@
 //!
 //! A [`spec::DatasetSpec`] says which files and columns; [`dataset::Dataset`] reads them as one table of points, whatever
 //! their formats; [`shard::load_tiles`] cuts runs of them into [`tile::Tile`]s, which merge in the [`tree`] over tile
-//! indices. A [`manifest::Manifest`] lets another process open the same dataset.
+//! indices. A [`manifest::Manifest`] lets another process open the same dataset. [`synthetic`] makes points up, [`write`]
+//! writes files.
 
 pub mod columns;
 pub mod dataset;
@@ -13,15 +14,24 @@ pub mod shard;
 pub mod source;
 pub mod spec;
 pub mod statistics;
+pub mod synthetic;
 pub mod table;
 pub mod tile;
 pub mod tree;
+pub mod write;
 
 mod arrays;
+mod arrow;
 mod csv;
 mod csv_index;
+mod derived;
+#[cfg(feature = "hdf5")]
+mod hdf5;
+#[cfg(feature = "hdf5")]
+mod hdf5_records;
 mod npy;
 mod npy_header;
+mod npz;
 mod open;
 mod parquet;
 mod resolve;

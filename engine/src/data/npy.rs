@@ -149,6 +149,11 @@ impl Array {
         Ok(())
     }
 
+    /// Bytes from a row to the next, about.
+    pub(crate) fn stride(&self) -> usize {
+        self.stride.unwrap_or(8)
+    }
+
     /// How many rows to take at a time, so that a block of wide rows stays small.
     pub(crate) fn split(&self, rows: Range<u64>) -> impl Iterator<Item = Range<u64>> + use<> {
         const BLOCK_BYTES: u64 = 8 << 20;

@@ -2,9 +2,11 @@
 
 use std::io::Read;
 
+use super::arrow::ArrowTable;
 use super::csv::CsvTable;
 use super::csv_index::RowIndex;
 use super::npy::NpyTable;
+use super::npz::NpzTable;
 use super::parquet::ParquetTable;
 use super::source::DataError;
 use super::spec::CsvOptions;
@@ -37,8 +39,20 @@ pub(crate) fn open_table(
         Format::CsvGz => Box::new(CsvTable::open(file, true, csv, index)?),
         Format::Npy => Box::new(NpyTable::open(file)?),
         Format::Parquet => Box::new(ParquetTable::open(file)?),
-        Format::Npz | Format::Arrow | Format::Hdf5 => return Err(file.error("this format is not read yet")),
+        Format::Npz => Box::new(NpzTable::open(file)?),
+        Format::Arrow => Box::new(ArrowTable::open(file)?),
+        Format::Hdf5 => open_hdf5(file)?,
     })
+}
+
+#[cfg(feature = "hdf5")]
+fn open_hdf5(file: FileRef) -> Result<Box<dyn Table>, DataError> {
+    Ok(Box::new(super::hdf5::Hdf5Table::open(file)?))
+}
+
+#[cfg(not(feature = "hdf5"))]
+fn open_hdf5(file: FileRef) -> Result<Box<dyn Table>, DataError> {
+    Err(file.error("this program was built without HDF5; build it with the feature `hdf5`, or convert the file"))
 }
 
 /// Refuses a file whose content is plainly of another format than its extension says.

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::columns::{ColumnText, is_identifier, nearest, split_columns};
+use super::columns::{ColumnText, nearest, split_columns};
+use super::derived::Formula;
 use super::manifest::{FileEntry, Output, ReadColumn};
 use super::open::open_table;
 use super::source::{DataError, Layout, Weighting};
 use super::spec::DatasetSpec;
 use super::table::{Column, FileRef, Format, Table};
+use crate::expr::{Model, Names, is_name};
 
 /// A file that is open, and what is known about it.
 pub(crate) struct OpenFile {
@@ -25,9 +27,12 @@ pub(crate) struct Resolved {
 
 /// Resolves the column texts of `spec` against its data files.
 pub(crate) fn resolve(spec: &DatasetSpec, files: &[OpenFile]) -> Result<Resolved, DataError> {
-    let mut resolver = Resolver { spec, files, aside: Vec::new(), reads: Vec::new() };
+    let mut resolver = Resolver { spec, files, aside: Vec::new(), reads: Vec::new(), bound: Vec::new() };
     let (variables, mut outputs) = resolver.variables()?;
     let (y, output) = resolver.role("y", &spec.y)?;
+    if let Output::Read(read) = output {
+        resolver.bound.push((y.clone(), read));
+    }
     outputs.push(output);
     let weighting = match (&spec.sigma, &spec.weights) {
         (Some(_), Some(_)) => {
@@ -60,6 +65,8 @@ struct Resolver<'a> {
     files: &'a [OpenFile],
     aside: Vec<OpenFile>,
     reads: Vec<ReadColumn>,
+    /// Names that x and y give to columns.
+    bound: Vec<(String, usize)>,
 }
 
 impl Resolver<'_> {
@@ -74,7 +81,7 @@ impl Resolver<'_> {
                     None => (text.bare.clone(), text.bare.clone()),
                 };
                 let Some(read) = self.source(&source, false)? else { return Err(self.missing("x", &source)) };
-                if !is_identifier(&name) {
+                if !is_name(&name) {
                     return Err(DataError::new(format!(
                         "\"{name}\" cannot be a name in the model; bind one to it, for instance --x \"t='{name}'\""
                     )));
@@ -82,6 +89,7 @@ impl Resolver<'_> {
                 if names.contains(&name) {
                     return Err(DataError::new(format!("the variable {name} is given twice")));
                 }
+                self.bound.push((name.clone(), read));
                 names.push(name);
                 outputs.push(Output::Read(read));
             }
@@ -100,10 +108,59 @@ impl Resolver<'_> {
             Some((name, source)) => (name.clone(), source.text.clone()),
             None => (text.bare.clone(), text.bare.clone()),
         };
-        match self.source(&source, truth)? {
-            Some(read) => Ok((name, Output::Read(read))),
-            None => Err(self.missing(role, &source)),
+        if let Some(read) = self.source(&source, truth)? {
+            return Ok((name, Output::Read(read)));
         }
+        let quoted = text.bare != text.text || text.bound.as_ref().is_some_and(|(_, source)| source.quoted);
+        let meant_as_source =
+            quoted || is_name(&source) || source.starts_with('/') || Format::of_path(source.as_ref()).is_ok();
+        if meant_as_source {
+            return Err(self.missing(role, &source));
+        }
+        let bound = self.expression(role, &source).map(|output| (name, output));
+        match bound {
+            // `u = a/b; u^2` is an expression as a whole
+            Err(_) if text.bound.is_some() => {
+                self.expression(role, &text.bare).map(|output| (text.bare.clone(), output)).or(bound)
+            }
+            _ => bound,
+        }
+    }
+
+    /// An expression of columns: those of the data files, and names that are bound to a source by x or y.
+    fn expression(&mut self, role: &str, text: &str) -> Result<Output, DataError> {
+        let truth = role == "mask";
+        let inside = self.files.first().map(|first| first.table.names()).unwrap_or_default();
+        let mut names: Vec<String> = inside.into_iter().filter(|name| is_name(name)).collect();
+        for (name, _) in &self.bound {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        let model = Model::parse(text, &Names { variables: &names, parameters: &[] })
+            .map_err(|error| DataError::new(format!("{role}: {error} in `{text}`")))?;
+        if let Some(unknown) = model.parameters().first() {
+            return Err(match self.files.first() {
+                Some(_) => self.missing(role, unknown),
+                None => DataError::new(format!(
+                    "{role}: \"{unknown}\" in `{text}` is not a column; there is {}",
+                    nearest(unknown, &names)
+                )),
+            });
+        }
+        let mut columns = Vec::new();
+        for variable in Formula::new(model.graph(), model.value()).variables() {
+            let name = names[variable].clone();
+            let read = match self.source(&name, truth)? {
+                Some(read) => read,
+                None => self.bound.iter().find(|(bound, _)| *bound == name).expect("a name is a column or bound").1,
+            };
+            columns.push((name, read));
+        }
+        if columns.is_empty() {
+            return Err(DataError::new(format!("{role}: `{text}` depends on no column")));
+        }
+        Ok(Output::Expression { text: text.to_owned(), columns })
     }
 
     /// The column of this name: inside the data files first, then a file by itself.
@@ -134,7 +191,10 @@ impl Resolver<'_> {
 
     /// Index of a column among those that are read, each of them once.
     fn read(&mut self, column: ReadColumn) -> usize {
-        self.reads.iter().position(|read| *read == column).unwrap_or_else(|| {
+        // where a column is read as numbers anyway, `true` is an error for all
+        let same =
+            |read: &ReadColumn| read.aside == column.aside && read.name == column.name && read.truth <= column.truth;
+        self.reads.iter().position(same).unwrap_or_else(|| {
             self.reads.push(column);
             self.reads.len() - 1
         })

@@ -67,6 +67,11 @@ pub(crate) trait Table: Send + Sync {
         find_in(self.fields(), name)
     }
 
+    /// The names that its columns may have in an expression, lawful or not.
+    fn names(&self) -> Vec<String> {
+        self.fields().iter().map(|field| field.name.clone()).collect()
+    }
+
     /// How many rows are best read in one go.
     fn run_rows(&self) -> u64 {
         1 << 20
@@ -251,6 +256,14 @@ impl Rows {
     pub(crate) fn fail(&mut self, fault: Fault) {
         if self.fault.as_ref().is_none_or(|f| (fault.row, fault.column) < (f.row, f.column)) {
             self.fault = Some(fault);
+        }
+    }
+
+    /// Takes column `index` from rows of one column that were read by themselves.
+    pub(crate) fn adopt(&mut self, index: usize, mut one: Rows) {
+        self.columns[index] = one.columns.pop().expect("rows of one column");
+        if let Some(fault) = one.fault {
+            self.fail(Fault { column: index, ..fault });
         }
     }
 
