@@ -209,7 +209,7 @@ const CASES: &[Case] = &[
     (
         "more parameters than points",
         "fit --data one_row.csv --x t --y y --model a*t+b --p0 a=1,b=1",
-        &["1 rows", "2 free parameters"],
+        &["1 point", "2 free parameters"],
     ),
     (
         "more parameters than used points",

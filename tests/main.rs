@@ -1,4 +1,8 @@
 //! The only integration binary: everything that needs the real programs.
 
+// clippy.toml frees tests of this lint, but not the functions that tests share
+#![allow(clippy::unwrap_used)]
+
 mod bad_inputs;
+mod commands;
 mod program;

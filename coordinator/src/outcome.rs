@@ -169,7 +169,7 @@ pub trait Observer {
         let _ = (level, text);
     }
 
-    /// The fit ended; nothing follows.
+    /// The fit ended; nothing follows. Told by the command `fit`, which has the outcome from the driver.
     fn finished(&mut self, outcome: &Outcome) {
         let _ = outcome;
     }

@@ -10,14 +10,14 @@ use crate::config::{Job, JobError, Start};
 use crate::outcome::RunError;
 
 /// Rows that starts are estimated from, at most.
-const SAMPLE_ROWS: u64 = 4096;
+pub const SAMPLE_ROWS: u64 = 4096;
 /// Up to this many rows the dataset is read in one go for the sample; beyond, in [`SAMPLE_RUNS`] places.
 const ONE_SCAN_ROWS: u64 = 1 << 20;
 /// Places at which a large dataset is sampled: reading single rows would unpack a whole block for each.
 const SAMPLE_RUNS: u64 = 512;
 
 /// The parameters of a job with a start each.
-pub(crate) fn resolve(job: &Job, source: &dyn TileSource) -> Result<Parameters, RunError> {
+pub fn resolve(job: &Job, source: &dyn TileSource) -> Result<Parameters, RunError> {
     let starts = match job.parameters.iter().any(|p| p.start == Start::Auto) {
         true => estimate(job, source)?,
         false => vec![0.0; job.parameters.len()],
@@ -45,7 +45,7 @@ fn estimate(job: &Job, source: &dyn TileSource) -> Result<Vec<f64>, RunError> {
 }
 
 /// At most [`SAMPLE_ROWS`] rows, evenly spread and chosen by their numbers alone; those that do not count are left out.
-fn sample(source: &dyn TileSource) -> Result<(Vec<f64>, Vec<f64>), DataError> {
+pub fn sample(source: &dyn TileSource) -> Result<(Vec<f64>, Vec<f64>), DataError> {
     let layout = source.layout();
     let (y_column, width) = (layout.variables.len(), layout.width());
     let weighted = layout.weighting != Weighting::None;
@@ -84,7 +84,8 @@ impl SampleRows {
 
 fn sample_rows(n: u64) -> SampleRows {
     if n <= ONE_SCAN_ROWS {
-        return SampleRows { runs: vec![0..n], stride: n.div_ceil(SAMPLE_ROWS).max(1) };
+        let all = std::iter::once(0..n).collect();
+        return SampleRows { runs: all, stride: n.div_ceil(SAMPLE_ROWS).max(1) };
     }
     let length = SAMPLE_ROWS / SAMPLE_RUNS;
     // runs begin at both ends and evenly in between

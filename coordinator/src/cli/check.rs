@@ -8,7 +8,7 @@ use nlsq_engine::data::dataset::Dataset;
 use nlsq_engine::data::shard::load_tiles;
 use nlsq_engine::data::source::TileSource;
 use nlsq_engine::data::tile::Tile;
-use nlsq_engine::diff::check::{self as gradient, GradientCheck};
+use nlsq_engine::diff::check::{self as gradient, GradientCheck, Verdict};
 use nlsq_engine::normal::Counts;
 use nlsq_engine::params::Parameters;
 
@@ -44,7 +44,7 @@ pub(super) fn check(arguments: &JobArgs) -> Result<u8, Failure> {
     let mut text = String::new();
     write_model(&mut text, &job, &parameters);
     write_data(&mut text, &job, &reading);
-    write_gradient(&mut text, &parameters, &verdict, reading.points.len());
+    write_gradient(&mut text, &job, &parameters, &reading, &verdict);
     for warning in model.warnings() {
         let _ = writeln!(text, "warning: {warning}");
     }
@@ -110,16 +110,32 @@ fn write_data(text: &mut String, job: &Job, reading: &Reading) {
     let _ = writeln!(text, "read in     {:.3} s by one thread ({rate:.1} M points/s)", reading.seconds);
 }
 
-fn write_gradient(text: &mut String, parameters: &Parameters, verdict: &GradientCheck, points: usize) {
-    let outcome = if verdict.passed() { "agree" } else { "DISAGREE" };
-    let _ = writeln!(text, "gradient    derivatives and differences {outcome} at {points} points");
-    for entry in &verdict.parameters {
-        let name = &parameters.all()[entry.parameter].name;
-        let _ = writeln!(
-            text,
-            "  {name:<12} largest relative disagreement {:.1e}",
-            entry.worst.as_ref().map_or(0.0, |w| w.scaled)
-        );
+fn write_gradient(text: &mut String, job: &Job, parameters: &Parameters, reading: &Reading, check: &GradientCheck) {
+    let outcome = if check.passed() { "agree" } else { "DISAGREE" };
+    let points = reading.points.len();
+    let _ = writeln!(text, "gradient    derivatives and differences {outcome} ({points} points at the starts)");
+    for slope in &check.parameters {
+        let name = &parameters.all()[slope.parameter].name;
+        let verdict = match slope.verdict {
+            Verdict::Agrees => "agrees",
+            Verdict::Disagrees => "DISAGREES",
+            Verdict::Undecided => "cannot be compared: no point is smooth enough",
+        };
+        let _ = write!(text, "  {name:<12} {verdict}");
+        if let Some(worst) = &slope.worst {
+            let variables = job.model.variables.iter().zip(&reading.points[worst.point]);
+            let at: Vec<String> = variables.map(|(name, value)| format!("{name} = {value}")).collect();
+            let _ = write!(
+                text,
+                " to {:.1e} ({} points); worst at {}: derivative {}, difference {}",
+                worst.scaled,
+                slope.compared,
+                at.join(", "),
+                number(worst.derivative),
+                number(worst.difference)
+            );
+        }
+        text.push('\n');
     }
 }
 

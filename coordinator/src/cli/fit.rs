@@ -26,6 +26,9 @@ pub(super) fn fit(arguments: &JobArgs) -> Result<u8, Failure> {
         watchers.note(Level::Warn, &format!("the model: {warning}"));
     }
     let ended = crate::fit::run(&job, &mut watchers);
+    if let Ok(outcome) = &ended {
+        watchers.finished(outcome);
+    }
     drop(progress);
     match ended {
         Ok(outcome) => succeed(&job, &outcome, log, &history, dir),

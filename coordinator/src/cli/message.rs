@@ -6,9 +6,12 @@ use std::io::{IsTerminal as _, Write as _};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use tracing_subscriber::EnvFilter;
 
-use super::Failure;
+use super::{BUG, Failure};
 use crate::config::JobError;
 use crate::outcome::RunError;
+
+/// What a person can do about a bug of ours.
+const REPORT_BUG: &str = "this is a bug of ours, not of your job: please report it with these lines and the job file";
 
 /// One failure as miette wants it.
 struct Message {
@@ -68,6 +71,9 @@ impl Message {
 pub(super) fn show(failure: &Failure) {
     let message = match failure {
         Failure::Run(RunError::Job(error)) => Message::of_job(error),
+        Failure::Run(error) if error.exit_code() == BUG => {
+            Message { help: Some(REPORT_BUG.into()), ..Message::plain(chain(error)) }
+        }
         Failure::Run(error) => Message::plain(chain(error)),
         Failure::Files(text) => Message::plain(text.clone()),
         Failure::BrokenPipe => return,
@@ -104,8 +110,7 @@ pub(super) fn install_panic_hook() {
         let thread = std::thread::current();
         let _ = writeln!(
             std::io::stderr(),
-            "nlsq-coordinator {} stopped: this is a bug of ours, not of your job.\n  {info}\n  in thread {}\n\
-             Please report it with these lines and the job file; data files are not needed.",
+            "error: nlsq-coordinator {} stopped in thread {}: {info}\n  help: {REPORT_BUG}",
             env!("CARGO_PKG_VERSION"),
             thread.name().unwrap_or("without a name"),
         );

@@ -126,14 +126,18 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, log_filter: &str) -> 
         message::show(&Failure::Run(error.into()));
         return ExitCode::from(REFUSED);
     }
-    let code = std::panic::catch_unwind(|| match run(&cli.command) {
+    ExitCode::from(guarded(|| match run(&cli.command) {
         Ok(code) => code,
         Err(failure) => {
             message::show(&failure);
             failure.exit_code()
         }
-    });
-    ExitCode::from(code.unwrap_or(BUG))
+    }))
+}
+
+/// A panic has told its story through the hook; what is left is the exit code.
+fn guarded(run: impl FnOnce() -> u8 + std::panic::UnwindSafe) -> u8 {
+    std::panic::catch_unwind(run).unwrap_or(BUG)
 }
 
 fn run(command: &Command) -> Result<u8, Failure> {
@@ -161,6 +165,12 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
+
+    #[test]
+    fn a_panic_is_exit_code_1() {
+        assert_eq!(super::guarded(|| panic!("found by a test")), 1);
+        assert_eq!(super::guarded(|| 3), 3);
+    }
 
     #[test]
     fn the_command_line_is_consistent() {
