@@ -5,4 +5,11 @@
 
 mod bad_inputs;
 mod commands;
+mod formats;
+mod nist;
+mod nist_problems;
+mod parity;
+mod processes;
 mod program;
+mod support;
+mod tidy;
