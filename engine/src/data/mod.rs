@@ -9,6 +9,7 @@ pub mod columns;
 pub mod dataset;
 pub mod describe;
 pub mod manifest;
+pub mod memory;
 pub mod shard;
 pub mod source;
 pub mod spec;

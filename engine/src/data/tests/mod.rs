@@ -48,5 +48,7 @@ pub(super) fn refusal(spec: &DatasetSpec) -> String {
 
 mod columns;
 mod csv_files;
+#[cfg(feature = "hdf5")]
+mod hdf5_files;
 mod refusals;
 mod round_trip;
