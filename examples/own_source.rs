@@ -24,7 +24,11 @@ impl TileSource for Resonance {
         1_000_000
     }
 
-    fn scan(&self, rows: Range<u64>, sink: &mut dyn FnMut(Block<'_>) -> Result<(), DataError>) -> Result<(), DataError> {
+    fn scan(
+        &self,
+        rows: Range<u64>,
+        sink: &mut dyn FnMut(Block<'_>) -> Result<(), DataError>,
+    ) -> Result<(), DataError> {
         let frequency: Vec<f64> = rows.clone().map(|row| 90.0 + row as f64 * 2e-5).collect();
         // A triangle wave of known size stands for noise: it depends on the row alone, whatever range is asked for.
         let noise = |row: u64| ((row * 7_919) % 1_000) as f64 / 500.0 - 1.0;
@@ -47,14 +51,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         fixed: false,
     };
     let any = f64::NEG_INFINITY;
-    let parameters = vec![free("height", 1.0, 0.0), free("centre", 99.0, any), free("width", 1.0, 0.0), free("base", 0.0, any)];
+    let parameters =
+        vec![free("height", 1.0, 0.0), free("centre", 99.0, any), free("width", 1.0, 0.0), free("base", 0.0, any)];
     let problem = Problem::new("height/(1 + ((f - centre)/width)^2) + base", &["f"], parameters)?;
-    let layout = Layout {
-        variables: vec!["f".to_string()],
-        y: "signal".to_string(),
-        weighting: Weighting::None,
-        mask: None,
-    };
+    let layout =
+        Layout { variables: vec!["f".to_string()], y: "signal".to_string(), weighting: Weighting::None, mask: None };
     let outcome = fit(problem, Arc::new(Resonance { layout }), 2, &mut ())?;
     println!("{:?}: {}", outcome.status, outcome.reason);
     for parameter in &outcome.parameters {

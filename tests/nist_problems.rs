@@ -12,11 +12,11 @@ use nlsq_engine::params::Parameter;
 use serde_json::Value;
 
 /// A problem with its certified answers.
-pub struct Certified {
+pub(crate) struct Certified {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// NIST's level of difficulty.
-    pub level: String,
+    pub(crate) level: String,
     expression: String,
     variables: Vec<String>,
     /// Variables, then the response.
@@ -27,13 +27,13 @@ pub struct Certified {
 }
 
 /// Digits of agreement with the certified values, the worst over the parameters.
-pub struct Agreement {
+pub(crate) struct Agreement {
     /// Of the parameters.
-    pub values: f64,
+    pub(crate) values: f64,
     /// Of their standard errors.
-    pub deviations: f64,
+    pub(crate) deviations: f64,
     /// The fit.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
 }
 
 fn list(value: &Value) -> Vec<f64> {
@@ -41,9 +41,10 @@ fn list(value: &Value) -> Vec<f64> {
 }
 
 /// All problems, by name.
-pub fn all() -> Vec<Certified> {
+pub(crate) fn all() -> Vec<Certified> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/nist");
-    let mut files: Vec<_> = fs::read_dir(folder).expect("tests/data/nist is there").flatten().map(|e| e.path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(folder).expect("tests/data/nist is there").flatten().map(|e| e.path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     files.sort();
     files.iter().map(|path| read(&fs::read_to_string(path).expect("a readable file"))).collect()
@@ -52,8 +53,12 @@ pub fn all() -> Vec<Certified> {
 fn read(text: &str) -> Certified {
     let json: Value = serde_json::from_str(text).expect("JSON");
     let word = |key: &str| json[key].as_str().expect("a word").to_string();
-    let variables: Vec<String> =
-        json["predictors"].as_array().expect("a list").iter().map(|v| v.as_str().expect("a name").to_string()).collect();
+    let variables: Vec<String> = json["predictors"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|v| v.as_str().expect("a name").to_string())
+        .collect();
     let mut columns: Vec<Vec<f64>> = variables.iter().map(|name| list(&json[name])).collect();
     let y = list(&json["y"]);
     columns.push(match word("response").as_str() {
@@ -85,7 +90,7 @@ fn digits(v: f64, c: f64) -> f64 {
 
 impl Certified {
     /// Fits from one of the two certified starts, on one thread.
-    pub fn fit(&self, start: usize) -> Agreement {
+    pub(crate) fn fit(&self, start: usize) -> Agreement {
         let parameters = self.starts[start].iter().enumerate().map(|(k, &start)| Parameter {
             name: format!("b{}", k + 1),
             start,
@@ -95,12 +100,8 @@ impl Certified {
         });
         let variables: Vec<&str> = self.variables.iter().map(String::as_str).collect();
         let problem = Problem::new(&self.expression, &variables, parameters.collect()).expect("a lawful problem");
-        let layout = Layout {
-            variables: self.variables.clone(),
-            y: "y".to_string(),
-            weighting: Weighting::None,
-            mask: None,
-        };
+        let layout =
+            Layout { variables: self.variables.clone(), y: "y".to_string(), weighting: Weighting::None, mask: None };
         let points = Memory::new(layout, self.columns.clone()).expect("columns of one length");
         let outcome = fit(problem, Arc::new(points), 1, &mut ()).expect("the fit runs");
         // Parameters stand in order of appearance, certified values by number.

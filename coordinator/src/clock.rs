@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn known_moments_have_their_dates() {
-        let at = |seconds| Utc { since_epoch: Duration::from_millis(seconds * 1000 + 42) };
+        let at = |seconds: u64| Utc { since_epoch: Duration::from_millis(seconds * 1000 + 42) };
         assert_eq!(at(0).iso(), "1970-01-01T00:00:00.042Z");
         assert_eq!(at(951_782_399).iso(), "2000-02-28T23:59:59.042Z");
         assert_eq!(at(951_782_400).iso(), "2000-02-29T00:00:00.042Z");

@@ -113,7 +113,7 @@ pub enum ProblemError {
 pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
     let began = Instant::now();
     let dataset = Arc::new(Dataset::open(&job.data)?);
-    let problem = Arc::new(problem_of(job, &dataset)?);
+    let problem = Arc::new(problem_of(job, dataset.as_ref())?);
     refuse_too_few(&problem, dataset.n_points())?;
     let threads = job.fit.threads;
     match cluster_options(job)? {
@@ -124,8 +124,7 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<Outcome, RunError> 
         }
         Some(options) => {
             let n_points = dataset.n_points();
-            let mut crew =
-                Cluster::gather(Arc::clone(&problem), dataset.manifest(), n_points, &options, observer)?;
+            let mut crew = Cluster::gather(Arc::clone(&problem), dataset.manifest(), n_points, &options, observer)?;
             fit_with(&problem, dataset.as_ref(), &mut crew, observer, began)
         }
     }

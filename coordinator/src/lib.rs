@@ -1,9 +1,13 @@
-//! Decides and talks to people: what is fitted (`config`, `problem`), how it is going (`progress`), what came of it
-//! (`outcome`, `run_dir`, `report`). Commands are in [`cli`].
+//! Decides and talks to people: what is fitted (`config`, `starts`), how it is going (`outcome`, `progress`), what came
+//! of it (`run_dir`, `report`). The commands are in [`cli`].
 
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod crew;
 pub mod fit;
 pub mod outcome;
-mod starts;
+pub mod progress;
+pub mod report;
+pub mod run_dir;
+pub mod starts;

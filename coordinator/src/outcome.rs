@@ -5,29 +5,10 @@ use nlsq_engine::data::source::{DataError, Place};
 use nlsq_engine::minimize::OptionsError;
 use nlsq_engine::normal::Counts;
 use nlsq_engine::params::ParametersError;
-use nlsq_engine::summary::{Iteration, Phase, Status};
+use nlsq_engine::summary::{Iteration, Phase, Side, Status};
 
 use crate::config::JobError;
 use crate::crew::CrewError;
-
-/// Where a parameter rests at the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BoundSide {
-    /// On its lower bound.
-    Min,
-    /// On its upper bound.
-    Max,
-}
-
-impl BoundSide {
-    /// As result.json writes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            BoundSide::Min => "min",
-            BoundSide::Max => "max",
-        }
-    }
-}
 
 /// One parameter at the end of a fit.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,7 +28,7 @@ pub struct ParameterOutcome {
     /// Whether it was kept at its start.
     pub fixed: bool,
     /// The active bound it rests on: equal to it, with a multiplier of the sign that holds it there.
-    pub at_bound: Option<BoundSide>,
+    pub at_bound: Option<Side>,
 }
 
 /// Wall-clock seconds of a fit and of its parts.
@@ -209,29 +190,32 @@ pub enum RunError {
     /// Starts and bounds do not fit together.
     #[error(transparent)]
     Parameters(#[from] ParametersError),
-    /// Method, loss and tolerances do not fit together.
+    /// Method, bounds and loss do not fit together.
     #[error(transparent)]
     Options(#[from] OptionsError),
-    /// Too few points for the parameters.
+    /// Too few points, or normal equations that are not finite.
     #[error(transparent)]
-    TooFewPoints(#[from] CovarianceError),
-    /// The model cannot be evaluated where the fit is to start.
-    #[error("the model is not finite at the start: {quantity} at {at}{}", place.as_ref().map(|p| format!(" ({p})")).unwrap_or_default())]
+    Covariance(#[from] CovarianceError),
+    /// The model has no value where the fit starts.
+    #[error(
+        "the model is not finite at the start: {quantity} at {at}{}; expected finite values at every used point",
+        place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default()
+    )]
     StartNotFinite {
-        /// "f", or "df/d..." of a parameter.
+        /// "f", or the derivative that is not finite.
         quantity: String,
-        /// The variables of the first such point.
+        /// The values of the variables.
         at: String,
-        /// Its row, where rows are known.
+        /// Where the point stands, if that is known.
         place: Option<Place>,
     },
-    /// `--listen` names no address.
-    #[error("--listen (cluster.listen): there is no address \"{address}\" on this machine; expected HOST:PORT")]
+    /// No such address.
+    #[error("--listen (cluster.listen): \"{address}\" is no address of this machine; expected HOST:PORT")]
     Listen {
-        /// What was given.
+        /// As given.
         address: String,
     },
-    /// The workers could not be started, or were lost.
+    /// The workers could not do their part.
     #[error(transparent)]
     Crew(CrewError),
 }
@@ -250,7 +234,7 @@ impl RunError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Job(_) | Self::Data(_) | Self::Parameters(_) | Self::Options(_) => 2,
-            Self::TooFewPoints(_) | Self::StartNotFinite { .. } | Self::Listen { .. } => 2,
+            Self::Covariance(_) | Self::StartNotFinite { .. } | Self::Listen { .. } => 2,
             Self::Crew(CrewError::Launch(error)) => error.exit_code(),
             Self::Crew(CrewError::Data(_)) => 2,
             Self::Crew(CrewError::Lost { .. }) => 4,

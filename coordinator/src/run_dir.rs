@@ -39,7 +39,10 @@ impl RunDir {
         let path = std::path::absolute(&path).map_err(|error| unwritable(&path, &error))?;
         if path.join(RESULT).exists() && !job.output.overwrite {
             return Err(JobError::usage_with_help(
-                format!("the output directory {} already holds a result; expected an empty or a new one", path.display()),
+                format!(
+                    "the output directory {} already holds a result; expected an empty or a new one",
+                    path.display()
+                ),
                 "give another --out (output.dir), or --overwrite to write over it",
             ));
         }

@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use nlsq_operators::{Compute, Driver, assemble};
 use timely::WorkerConfig;
-use timely::communication::allocator::generic::AllocatorBuilder;
 use timely::communication::allocator::ProcessBuilder;
-use timely::communication::Hooks;
+use timely::communication::allocator::generic::AllocatorBuilder;
 use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
+use timely::communication::{Hooks, WorkerGuards};
 use timely::worker::Worker;
 
 use crate::fused::Fused;
@@ -105,7 +105,7 @@ pub struct Member {
 /// A generation whose threads are up.
 pub struct Running {
     generation: Arc<Generation>,
-    guards: timely::WorkerGuards<()>,
+    guards: WorkerGuards<()>,
 }
 
 /// Starts a generation on threads of its own.

@@ -7,8 +7,9 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use nlsq_engine::data::shard::load_tiles;
 use nlsq_engine::data::source::{DataError, TileSource};
-use nlsq_engine::data::tile::{Tile, load_tiles};
+use nlsq_engine::data::tile::Tile;
 use nlsq_engine::data::tree::{TreeFold, TreeNode};
 use nlsq_engine::data::{NonFinite, YStatistics};
 use nlsq_engine::normal::Counts;

@@ -66,13 +66,8 @@ impl Pool {
     pub fn new(backend: &dyn Backend, program: &Program, mut tiles: Vec<Tile>, total: u64, threads: usize) -> Self {
         assert!(threads > 0, "a pool has at least one thread");
         tiles.sort_by_key(|tile| tile.index);
-        let shared = Arc::new(Shared {
-            program: program.clone(),
-            tiles,
-            total,
-            queue: Mutex::default(),
-            wake: Condvar::new(),
-        });
+        let shared =
+            Arc::new(Shared { program: program.clone(), tiles, total, queue: Mutex::default(), wake: Condvar::new() });
         let threads = (0..threads)
             .map(|k| {
                 let (shared, evaluator) = (Arc::clone(&shared), backend.evaluator(program));

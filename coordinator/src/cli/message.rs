@@ -1,9 +1,9 @@
 //! Errors as a person sees them: once, on stderr, with the expression or job file underlined.
 
 use std::fmt;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use tracing_subscriber::EnvFilter;
 
 use super::Failure;
@@ -72,7 +72,19 @@ pub(super) fn show(failure: &Failure) {
         Failure::Files(text) => Message::plain(text.clone()),
         Failure::BrokenPipe => return,
     };
-    let _ = writeln!(std::io::stderr(), "{:?}", miette::Report::new(message));
+    let mut theme = match std::io::stderr().is_terminal() {
+        true => GraphicalTheme::unicode_nocolor(),
+        false => GraphicalTheme::none(), // ASCII: logs keep what they are given
+    };
+    theme.characters.error = "error:".into();
+    // lines are not wrapped: a path or a number cut in two can be neither copied nor searched for
+    let handler = GraphicalReportHandler::new_themed(theme).with_wrap_lines(false).with_links(false);
+    let mut text = String::new();
+    let rendered = handler.render_report(&mut text, &message);
+    if rendered.is_err() {
+        text = format!("error: {message}");
+    }
+    let _ = writeln!(std::io::stderr(), "{}", text.trim());
 }
 
 /// An error with its causes, outermost first.

@@ -1,8 +1,10 @@
 //! The commands, their exit codes, and errors as a person sees them.
 
+mod check;
 mod commands;
 mod fit;
 mod message;
+mod output;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -137,7 +139,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, log_filter: &str) -> 
 fn run(command: &Command) -> Result<u8, Failure> {
     match command {
         Command::Fit(job) => fit::fit(job),
-        Command::Check(job) => commands::check(job),
+        Command::Check(job) => check::check(job),
         Command::Inspect { file, csv } => commands::inspect(file, csv.as_deref()),
         Command::Models { name } => commands::models(name.as_deref()),
         Command::Kernel { target, job } => commands::kernel(*target, job),

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use nlsq_engine::data::columns::split_columns;
 use nlsq_engine::data::spec::{CsvOptions, DatasetSpec};
+use nlsq_engine::expr::is_name;
 
 use super::error::JobError;
 use super::settings::{Settings, absolute};
@@ -19,7 +20,8 @@ pub fn dataset(settings: &Settings) -> Result<DatasetSpec, JobError> {
         None => settings.directory()?,
     };
     let anchor = anchor(settings, &base)?;
-    let x: Vec<String> = items(settings)?.iter().map(|item| anchor.column(item, settings.is_flag("data", "x"))).collect();
+    let x: Vec<String> =
+        items(settings)?.iter().map(|item| anchor.column(item, settings.is_flag("data", "x"))).collect();
     let column = |name| settings.text("data", name).map(|text| anchor.column(&text, settings.is_flag("data", name)));
     let y = column("y").ok_or_else(|| JobError::usage("there is no response; expected --y COLUMN (data.y)"))?;
     let mut files = settings.list("data", "files");
@@ -69,9 +71,7 @@ fn items(settings: &Settings) -> Result<Vec<String>, JobError> {
 /// The name that `NAME` or `NAME=SOURCE` binds, if it is one that an expression can hold.
 fn bound_name(item: &str) -> Option<String> {
     let name = item.split('=').next().unwrap_or(item).trim();
-    let lawful = name.chars().all(|c| c.is_alphanumeric() || c == '_')
-        && name.chars().next().is_some_and(|first| first.is_alphabetic() || first == '_');
-    lawful.then(|| name.to_string())
+    is_name(name).then(|| name.to_string())
 }
 
 /// Names of files in flags start from the current directory, in a job file from `data.base`.

@@ -10,8 +10,10 @@ use nlsq_engine::params::ParametersError;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum JobError {
     /// The model's expression does not read.
-    #[error("the model: {message}")]
+    #[error("{place}: {message}")]
     Model {
+        /// Where the expression was given.
+        place: String,
         /// What is wrong.
         message: String,
         /// The expression.
@@ -67,7 +69,7 @@ impl JobError {
     /// Text, bytes of it to underline, and its name, where there is such a text.
     pub fn source_text(&self) -> Option<(String, &str, Range<usize>)> {
         match self {
-            JobError::Model { expression, span, .. } => Some(("model".into(), expression, span.clone())),
+            JobError::Model { place, expression, span, .. } => Some((place.clone(), expression, span.clone())),
             JobError::File { path, text, span, .. } => Some((path.display().to_string(), text, span.clone())),
             _ => None,
         }
@@ -76,7 +78,9 @@ impl JobError {
     /// What to do instead.
     pub fn help(&self) -> Option<&str> {
         match self {
-            JobError::Model { help, .. } | JobError::File { help, .. } | JobError::Usage { help, .. } => help.as_deref(),
+            JobError::Model { help, .. } | JobError::File { help, .. } | JobError::Usage { help, .. } => {
+                help.as_deref()
+            }
             _ => None,
         }
     }

@@ -7,7 +7,7 @@ use super::keys::{KEYS, Key};
 use super::value::Kind;
 
 /// The flags as given, not yet read.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct JobFlags {
     /// Texts of the flags that have a key; a switch has none.
     pub given: Vec<(&'static Key, Vec<String>)>,
@@ -35,7 +35,7 @@ fn arg(key: &'static Key, flag: &'static str) -> Arg {
     if !key.default.is_empty() && key.kind != Kind::Switch {
         help += &format!(" [{}]", key.default);
     }
-    let arg = Arg::new(flag).long(flag).help(help).help_heading(heading(key.section)).value_name(key.placeholder);
+    let arg = Arg::new(flag).long(flag).help(help).help_heading(heading(key)).value_name(key.placeholder);
     match key.kind {
         Kind::Switch => arg.action(ArgAction::SetTrue),
         Kind::Files => arg.action(ArgAction::Append).num_args(1..),
@@ -44,9 +44,12 @@ fn arg(key: &'static Key, flag: &'static str) -> Arg {
     }
 }
 
-fn heading(section: &str) -> &'static str {
-    match section {
-        "model" | "parameters" => "Model and parameters",
+const MODEL: &str = "Model and parameters";
+
+fn heading(key: &Key) -> &'static str {
+    match key.section {
+        _ if key.kind == Kind::Starts => MODEL,
+        "model" => MODEL,
         "data" => "Data",
         "cluster" => "Workers",
         "output" => "Output",
@@ -59,7 +62,7 @@ fn pairs(name: &'static str, placeholder: &'static str, help: &'static str) -> A
         .long(name)
         .value_name(placeholder)
         .help(help)
-        .help_heading(heading("parameters"))
+        .help_heading(MODEL)
         .value_parser(NonEmptyStringValueParser::new())
         .allow_hyphen_values(true)
 }

@@ -40,7 +40,8 @@ impl JobFile {
             return Err(unreadable("it is a directory; expected a TOML file".into()));
         }
         let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
-        let text = String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text; expected a TOML file".into()))?;
+        let text =
+            String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text; expected a TOML file".into()))?;
         Ok(Self { path: path.to_path_buf(), text })
     }
 
@@ -48,14 +49,7 @@ impl JobFile {
     pub fn error(&self, span: Span, message: impl Into<String>, help: Option<String>) -> JobError {
         let start = span.start.min(self.text.len());
         let line = 1 + self.text.as_bytes()[..start].iter().filter(|&&byte| byte == b'\n').count();
-        JobError::File {
-            path: self.path.clone(),
-            text: self.text.clone(),
-            span,
-            line,
-            message: message.into(),
-            help,
-        }
+        JobError::File { path: self.path.clone(), text: self.text.clone(), span, line, message: message.into(), help }
     }
 
     /// Reads all keys.
@@ -159,8 +153,13 @@ impl JobFile {
                 "start" => start = Some(Start::Given(finite().ok_or_else(|| refuse("a finite number or \"auto\""))?)),
                 "value" => value = Some((finite().ok_or_else(|| refuse("a finite number"))?, field.span())),
                 "fixed" => fixed = given.get_ref().as_bool().ok_or_else(|| refuse("true or false"))?,
-                "min" => entry.min = Some(number.filter(|v| *v < f64::INFINITY).ok_or_else(|| refuse("a number or -inf"))?),
-                "max" => entry.max = Some(number.filter(|v| *v > f64::NEG_INFINITY).ok_or_else(|| refuse("a number or inf"))?),
+                "min" => {
+                    entry.min = Some(number.filter(|v| *v < f64::INFINITY).ok_or_else(|| refuse("a number or -inf"))?)
+                }
+                "max" => {
+                    entry.max =
+                        Some(number.filter(|v| *v > f64::NEG_INFINITY).ok_or_else(|| refuse("a number or inf"))?)
+                }
                 unknown => {
                     let help = suggest(unknown, PARAMETER_KEYS.map(|(known, _)| known));
                     return Err(self.error(field.span(), format!("unknown key \"{}\"", path(unknown)), Some(help)));
@@ -168,18 +167,23 @@ impl JobFile {
             }
         }
         match (fixed, value, start) {
-            (true, Some(_), Some(_)) => {
-                Err(self.error(name.span(), format!("{}: a fixed parameter takes value or start, not both", path("fixed")), None))
-            }
+            (true, Some(_), Some(_)) => Err(self.error(
+                name.span(),
+                format!("{}: a fixed parameter takes value or start, not both", path("fixed")),
+                None,
+            )),
             (true, Some((value, _)), None) | (true, None, Some(Start::Given(value))) => {
                 entry.fixed = Some(value);
                 Ok(())
             }
-            (true, None, _) => {
-                Err(self.error(name.span(), format!("{}: a fixed parameter needs its value: value = 1.0", path("fixed")), None))
-            }
+            (true, None, _) => Err(self.error(
+                name.span(),
+                format!("{}: a fixed parameter needs its value: value = 1.0", path("fixed")),
+                None,
+            )),
             (false, Some((_, span)), _) => {
-                let message = format!("{} is for fixed parameters; expected start, or fixed = true beside it", path("value"));
+                let message =
+                    format!("{} is for fixed parameters; expected start, or fixed = true beside it", path("value"));
                 Err(self.error(span, message, None))
             }
             (false, None, start) => {
@@ -191,7 +195,9 @@ impl JobFile {
 }
 
 /// Entries of a table in the order in which they stand in the file: of several faults the first is reported.
-fn in_file_order<'a, 'i>(table: &'a DeTable<'i>) -> Vec<(&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>)> {
+fn in_file_order<'a, 'i>(
+    table: &'a DeTable<'i>,
+) -> Vec<(&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>)> {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(name, _)| name.span().start);
     entries

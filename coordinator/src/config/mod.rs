@@ -13,8 +13,8 @@ pub mod write;
 
 use std::path::{Path, PathBuf};
 
-use nlsq_engine::data::NonFinite;
 use nlsq_engine::data::spec::DatasetSpec;
+use nlsq_engine::data::tile::NonFinite;
 use nlsq_engine::expr::{Model, Names, ParseError};
 use nlsq_engine::loss::{Loss, LossKind};
 use nlsq_engine::minimize::{Method, Options};
@@ -22,9 +22,9 @@ use nlsq_engine::models::{self, Builtin};
 
 pub use error::JobError;
 pub use flags::JobFlags;
-pub use parameters::{ParameterSetting, Start};
 use parameters::DefaultBounds;
-use settings::{Settings, absolute};
+pub use parameters::{ParameterSetting, Start};
+use settings::Settings;
 
 /// A whole job.
 #[derive(Clone, Debug, PartialEq)]
@@ -134,11 +134,9 @@ pub enum ProgressMode {
     None,
 }
 
-const METHODS: [(&str, Method); 3] = [("hybrid", Method::Hybrid), ("lm", Method::Lm), ("trf", Method::Trf)];
 const NONFINITE: [(&str, NonFinite); 2] = [("error", NonFinite::Error), ("skip", NonFinite::Skip)];
 const DEVICES: [(&str, Device); 2] = [("auto", Device::Auto), ("cpu", Device::Cpu)];
-const PLACEMENTS: [(&str, Placement); 2] =
-    [("contiguous", Placement::Contiguous), ("scattered", Placement::Scattered)];
+const PLACEMENTS: [(&str, Placement); 2] = [("contiguous", Placement::Contiguous), ("scattered", Placement::Scattered)];
 const PROGRESS: [(&str, ProgressMode); 4] = [
     ("auto", ProgressMode::Auto),
     ("plain", ProgressMode::Plain),
@@ -194,7 +192,8 @@ impl Job {
         let fit = &self.fit;
         if fit.minimizer.method == Method::Lm {
             if fit.loss.kind != LossKind::Linear {
-                let message = format!("method lm takes no loss but linear, found loss {}", settings.word("fit", "loss"));
+                let message =
+                    format!("method lm takes no loss but linear, found loss {}", settings.word("fit", "loss"));
                 return Err(settings.error("fit", "method", format!("{message}; expected method hybrid or trf")));
             }
             if let Some(name) = settings.parameters.bounded() {
@@ -240,7 +239,8 @@ pub fn read_model(settings: &Settings) -> Result<(ModelSpec, Model), JobError> {
                 return Err(settings.error("data", "x", message));
             }
             let variable = variables.pop().expect("there is one");
-            let expression = builtin.expression(&variable).map_err(|error| settings.error("data", "x", error.to_string()))?;
+            let expression =
+                builtin.expression(&variable).map_err(|error| settings.error("data", "x", error.to_string()))?;
             variables.push(variable);
             (expression, Some(name))
         }
@@ -255,7 +255,7 @@ pub fn read_model(settings: &Settings) -> Result<(ModelSpec, Model), JobError> {
         return Err(JobError::usage("there is no independent variable; expected --x NAME (data.x)"));
     }
     let spec = ModelSpec { expression, builtin, variables, valued: settings.parameters.valued_names() };
-    let model = spec.parse().map_err(|error| model_error(&spec, &error))?;
+    let model = spec.parse().map_err(|error| model_error(settings, &spec, &error))?;
     if model.parameters().is_empty() {
         return Err(JobError::usage(format!(
             "the model \"{}\" has no parameter: nothing is left to fit (every name in it is a variable or a constant)",
@@ -265,8 +265,13 @@ pub fn read_model(settings: &Settings) -> Result<(ModelSpec, Model), JobError> {
     Ok((spec, model))
 }
 
-fn model_error(spec: &ModelSpec, error: &ParseError) -> JobError {
+fn model_error(settings: &Settings, spec: &ModelSpec, error: &ParseError) -> JobError {
+    let place = match (settings.file(), settings.is_flag("model", "expression")) {
+        (Some(file), false) => format!("{} (model.expression)", file.path.display()),
+        _ => "--model".to_string(),
+    };
     JobError::Model {
+        place,
         message: error.to_string(),
         expression: spec.expression.clone(),
         span: error.span().into(),
@@ -298,13 +303,16 @@ fn read_fit(settings: &Settings) -> Result<FitSettings, JobError> {
     });
     Ok(FitSettings {
         minimizer: Options {
-            method: chosen(settings, "fit", "method", &METHODS),
+            method: chosen(settings, "fit", "method", &Method::NAMES),
             xtol: tolerance("xtol"),
             ftol: tolerance("ftol"),
             gtol: tolerance("gtol"),
             max_passes,
         },
-        loss: Loss { kind: chosen(settings, "fit", "loss", &LossKind::NAMES), scale: settings.number("fit", "loss_scale") },
+        loss: Loss {
+            kind: chosen(settings, "fit", "loss", &LossKind::NAMES),
+            scale: settings.number("fit", "loss_scale"),
+        },
         nonfinite: chosen(settings, "fit", "nonfinite", &NONFINITE),
         absolute_sigma: settings.switch("fit", "absolute_sigma"),
         tile_points,
@@ -350,3 +358,6 @@ fn run_name(job_file: Option<&Path>, builtin: Option<&str>) -> String {
     let name = stem.or(builtin.map(String::from)).unwrap_or_else(|| "fit".into());
     name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

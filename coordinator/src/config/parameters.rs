@@ -209,9 +209,8 @@ impl Entries {
 fn items<'a>(flag: &str, text: &'a str, expected: &str) -> Result<Vec<(&'a str, &'a str)>, JobError> {
     let mut items: Vec<(&str, &str)> = Vec::new();
     for (index, item) in text.split(',').enumerate() {
-        let refuse = || {
-            JobError::usage(format!("{flag}: item {} is \"{}\"; expected {expected}", index + 1, item.trim()))
-        };
+        let refuse =
+            || JobError::usage(format!("{flag}: item {} is \"{}\"; expected {expected}", index + 1, item.trim()));
         let (name, value) = item.split_once('=').ok_or_else(refuse)?;
         let (name, value) = (name.trim(), value.trim());
         if name.is_empty() || value.is_empty() {
@@ -275,9 +274,21 @@ mod tests {
         entries.apply_bounds("a=0:10,b=:5").unwrap();
         entries.apply_fixed("c=0.5").unwrap();
         let settings = entries.resolve(&model("c a b"), &[], None).unwrap();
-        assert_eq!(settings[0], ParameterSetting { name: "c".into(), start: Start::Given(0.5), min: f64::NEG_INFINITY, max: f64::INFINITY, fixed: true });
+        assert_eq!(
+            settings[0],
+            ParameterSetting {
+                name: "c".into(),
+                start: Start::Given(0.5),
+                min: f64::NEG_INFINITY,
+                max: f64::INFINITY,
+                fixed: true
+            }
+        );
         assert_eq!((settings[1].min, settings[1].max), (0.0, 10.0));
-        assert_eq!((settings[2].start, settings[2].min, settings[2].max), (Start::Given(-2.5e-3), f64::NEG_INFINITY, 5.0));
+        assert_eq!(
+            (settings[2].start, settings[2].min, settings[2].max),
+            (Start::Given(-2.5e-3), f64::NEG_INFINITY, 5.0)
+        );
     }
 
     #[test]
@@ -313,7 +324,9 @@ mod tests {
         let error = entries.resolve(&model("offset rates amp"), &[], None).unwrap_err();
         assert_eq!(message(error), "the model has no parameter \"rate\" | it has rates, amp, offset");
         let error = entries.resolve(&model("rate b amp c"), &[], None).unwrap_err();
-        assert!(message(error).starts_with("no start for parameters \"b\", \"c\"; the model's parameters are rate, b, amp, c | give --p0 'b=...,c=...'"));
+        assert!(message(error).starts_with(
+            "no start for parameters \"b\", \"c\"; the model's parameters are rate, b, amp, c | give --p0 'b=...,c=...'"
+        ));
     }
 
     #[test]

@@ -48,6 +48,8 @@ impl Settings {
                 format!("put the job file before the flags: nlsq-coordinator fit {name} --data ..."),
             ));
         }
+        // flags first: a flag that swallowed another leaves a stray word, which looks like a job file
+        let given = read_flags(flags)?;
         if let Some(path) = job_file {
             let file = JobFile::open(path)?;
             let contents = file.contents()?;
@@ -57,20 +59,17 @@ impl Settings {
             settings.file = Some(file);
             settings.refuse_alternatives()?;
         }
-        settings.apply_flags(flags)?;
+        settings.apply_flags(given, flags)?;
         if settings.text("fit", "p0").as_deref() == Some("auto") {
             settings.parameters.auto = true;
         }
         Ok(settings)
     }
 
-    fn apply_flags(&mut self, flags: &JobFlags) -> Result<(), JobError> {
-        let mut given = Vec::new();
-        for (key, texts) in &flags.given {
-            given.push(Setting { key, value: read_flag(key, texts)?, origin: Origin::Flag });
-        }
+    fn apply_flags(&mut self, given: Vec<Setting>, flags: &JobFlags) -> Result<(), JobError> {
         for pair in ALTERNATIVES {
-            let both = pair.map(|(section, name)| given.iter().find(|s| s.key.section == section && s.key.name == name));
+            let both =
+                pair.map(|(section, name)| given.iter().find(|s| s.key.section == section && s.key.name == name));
             if let [Some(a), Some(b)] = both {
                 return Err(exclusive(&a.key.title(), &b.key.title()));
             }
@@ -231,6 +230,13 @@ pub fn absolute(path: &Path) -> Result<PathBuf, JobError> {
     found.map_err(|error| JobError::usage(format!("cannot tell where {} is: {error}", path.display())))
 }
 
+fn read_flags(flags: &JobFlags) -> Result<Vec<Setting>, JobError> {
+    let read = |(key, texts): &(&'static Key, Vec<String>)| {
+        read_flag(key, texts).map(|value| Setting { key, value, origin: Origin::Flag })
+    };
+    flags.given.iter().map(read).collect()
+}
+
 fn read_flag(key: &'static Key, texts: &[String]) -> Result<Value, JobError> {
     if key.kind == Kind::Switch {
         return Ok(Value::Switch(true));
@@ -241,9 +247,9 @@ fn read_flag(key: &'static Key, texts: &[String]) -> Result<Value, JobError> {
         if text.strip_prefix("--").is_some_and(is_flag) {
             return Err(JobError::usage(format!("--{flag}: expected a value, found the flag {text}")));
         }
-        key.kind.read_text(text).map_err(|expected| {
-            JobError::usage(format!("--{flag}: expected {expected}, found \"{text}\""))
-        })?;
+        key.kind
+            .read_text(text)
+            .map_err(|expected| JobError::usage(format!("--{flag}: expected {expected}, found \"{text}\"")))?;
     }
     match (key.kind, texts) {
         (Kind::Files | Kind::Columns, _) => Ok(Value::List(texts.to_vec())),

@@ -132,9 +132,7 @@ impl Kind {
 
     fn check_count(self, count: u64) -> Option<Value> {
         let lawful = match self {
-            Kind::TilePoints => {
-                count > 0 && count.is_multiple_of(SEGMENT_POINTS) && count <= MOST_TILE_POINTS
-            }
+            Kind::TilePoints => count > 0 && count.is_multiple_of(SEGMENT_POINTS) && count <= MOST_TILE_POINTS,
             _ => count > 0,
         };
         lawful.then_some(Value::Count(count))

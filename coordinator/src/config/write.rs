@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use super::keys::{KEYS, PARAMETER_KEYS, SECTIONS};
 use super::value::Value;
-use super::{DEVICES, Job, METHODS, NONFINITE, PLACEMENTS, PROGRESS, Start, word_of};
+use super::{DEVICES, Job, NONFINITE, PLACEMENTS, PROGRESS, Start, word_of};
 use nlsq_engine::data::spec::CsvOptions;
 use nlsq_engine::loss::LossKind;
+use nlsq_engine::minimize::Method;
 
 impl Job {
     /// The job as it was run, flags merged in; paths are absolute or start from `data.base`, which is absolute.
@@ -36,7 +37,13 @@ impl Job {
         let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|p| Value::Text(p.display().to_string()));
         let (fit, cluster, output, data) = (&self.fit, &self.cluster, &self.output, &self.data);
         match (section, name) {
-            ("model", "expression") => if self.model.builtin.is_none() { text(&self.model.expression) } else { None },
+            ("model", "expression") => {
+                if self.model.builtin.is_none() {
+                    text(&self.model.expression)
+                } else {
+                    None
+                }
+            }
             ("model", "builtin") => self.model.builtin.clone().map(Value::Text),
             ("data", "files") => (!data.files.is_empty()).then(|| Value::List(data.files.clone())),
             ("data", "x") => Some(Value::List(data.x.clone())),
@@ -47,7 +54,7 @@ impl Job {
             ("data", "csv") => csv_text(&data.csv).map(Value::Text),
             ("data", "base") => text(&data.base.display().to_string()),
             ("fit", "p0") => None, // starts stand in [parameters]
-            ("fit", "method") => text(word_of(&METHODS, fit.minimizer.method)),
+            ("fit", "method") => text(word_of(&Method::NAMES, fit.minimizer.method)),
             ("fit", "absolute_sigma") => Some(Value::Switch(fit.absolute_sigma)),
             ("fit", "loss") => text(word_of(&LossKind::NAMES, fit.loss.kind)),
             ("fit", "loss_scale") => Some(Value::Number(fit.loss.scale)),

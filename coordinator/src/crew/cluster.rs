@@ -117,7 +117,7 @@ impl Compute for NoTiles {
 /// What a wait for all members found.
 enum News {
     Response(usize, Response),
-    Lost(usize, String),
+    Lost(String),
     Tick,
 }
 
@@ -223,7 +223,7 @@ impl Cluster {
                 None => News::Tick,
             },
             Ok(Event::Closed { id, cause }) => match self.index_of(id) {
-                Some(member) => News::Lost(member, self.obituary(member, &cause)),
+                Some(member) => News::Lost(self.obituary(member, &cause)),
                 None => News::Tick,
             },
             Ok(Event::Connected { .. }) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => News::Tick,
@@ -254,7 +254,7 @@ impl Cluster {
         let deadline = Instant::now() + POST_MORTEM;
         while Instant::now() < deadline {
             match self.news() {
-                News::Lost(_, cause) => return Some(cause),
+                News::Lost(cause) => return Some(cause),
                 News::Response(member, Response::Ended { cause: Some(cause), .. })
                     if !cause.starts_with("lost peer") =>
                 {
@@ -278,7 +278,7 @@ impl Cluster {
                 News::Response(member, Response::Listening { generation, port }) if generation == number => {
                     ports.insert(member, port);
                 }
-                News::Lost(_, cause) => return Err(lost("while starting", cause)),
+                News::Lost(cause) => return Err(lost("while starting", cause)),
                 _ if Instant::now() >= deadline => {
                     return Err(lost("while starting", "a worker opened no data port in time".to_string()));
                 }
@@ -305,7 +305,7 @@ impl Cluster {
             let connecting = scope.spawn(|| mesh::connect(generation, &secret, 0, listener, addresses, deadline));
             while !connecting.is_finished() {
                 match self.news() {
-                    News::Lost(_, cause) => generation.abort(cause),
+                    News::Lost(cause) => generation.abort(cause),
                     News::Response(member, Response::Ended { generation: number, cause: Some(cause) })
                         if number == generation.number() =>
                     {
@@ -359,7 +359,7 @@ impl Crew for Cluster {
                 News::Response(member, Response::Refused { message, row }) => {
                     parts.insert(member, Err(DataError { message, row }));
                 }
-                News::Lost(_, cause) => return Err(lost("while loading", cause)),
+                News::Lost(cause) => return Err(lost("while loading", cause)),
                 News::Response(..) => {}
                 News::Tick => observer.loading(points.iter().sum(), self.n_points),
             }

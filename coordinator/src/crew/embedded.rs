@@ -46,20 +46,16 @@ impl Crew for Embedded {
     fn load(&mut self, observer: &mut dyn Observer) -> Result<Loaded, CrewError> {
         let shards = [0..self.tiles];
         let total = self.source.n_points();
-        let loaded = super::progress::watched(
-            total,
-            observer,
-            |progress: &(dyn Fn(u64) + Sync)| {
-                load::load(&Plan {
-                    source: self.source.as_ref(),
-                    shards: &shards,
-                    tile_points: self.problem.tile_points,
-                    nonfinite: self.problem.nonfinite,
-                    threads: self.threads,
-                    progress,
-                })
-            },
-        )?;
+        let loaded = super::progress::watched(total, observer, |progress: &(dyn Fn(u64) + Sync)| {
+            load::load(&Plan {
+                source: self.source.as_ref(),
+                shards: &shards,
+                tile_points: self.problem.tile_points,
+                nonfinite: self.problem.nonfinite,
+                threads: self.threads,
+                progress,
+            })
+        })?;
         let statistics = super::fold_statistics(self.tiles, loaded.statistics);
         let pool = Pool::new(&Blocks::new(), &self.problem.program, loaded.tiles, self.tiles, self.threads);
         self.pool = Some(Arc::new(pool));

@@ -31,7 +31,9 @@ mod tests {
         let length = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
         assert_eq!((10 + length) % 64, 0);
         let header = std::str::from_utf8(&bytes[10..10 + length]).unwrap();
-        assert!(header.starts_with("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 2), }") && header.ends_with('\n'));
+        assert!(
+            header.starts_with("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 2), }") && header.ends_with('\n')
+        );
         assert_eq!(bytes.len(), 10 + length + 32);
         assert_eq!(bytes[10 + length + 16..][..8], 3.0f64.to_le_bytes());
     }

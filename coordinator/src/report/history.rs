@@ -98,7 +98,7 @@ pub(crate) mod tests {
         assert_eq!(rows.len(), 3);
         assert_eq!(
             rows[1],
-            "{pass: 2, phase: \"refine\", cost: 5.0, gradient_norm: 0.5, step_norm: 0.25, damping: 0.0, radius: 100.0, accepted: false, seconds: 0.125, points: 1000}"
+            "{pass: 2, phase: \"refine\", cost: 5.0, gradient_norm: 0.5, step_norm: 0.25, damping: 0E0, radius: 100.0, accepted: false, seconds: 0.125, points: 1000}"
         );
     }
 

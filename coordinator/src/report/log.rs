@@ -65,7 +65,8 @@ pub fn pass_fields(record: &PassRecord) -> Value {
 
 /// What the start says.
 pub fn about_fields(about: &About) -> Value {
-    let parameters: Vec<Value> = about.parameters.iter().map(|(name, start)| json!({"name": name, "start": start})).collect();
+    let parameters: Vec<Value> =
+        about.parameters.iter().map(|(name, start)| json!({"name": name, "start": start})).collect();
     json!({
         "model": about.model, "parameters": parameters, "n_points": about.n_points, "tiles": about.tiles,
         "workers": about.workers, "device": about.device,

@@ -1,6 +1,6 @@
 //! result.json, schema 1: numbers read back to the same bits; what is not finite or not defined is null.
 
-use nlsq_engine::summary::{Phase, Status};
+use nlsq_engine::summary::{Phase, Side, Status};
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::{Outcome, ParameterOutcome};
@@ -51,7 +51,7 @@ pub struct ParameterResult {
     pub min: Option<f64>,
     pub max: Option<f64>,
     pub fixed: bool,
-    pub at_bound: Option<String>,
+    pub at_bound: Option<Side>,
 }
 
 /// One phase in result.json.
@@ -87,7 +87,7 @@ impl From<&ParameterOutcome> for ParameterResult {
             min: finite(p.min),
             max: finite(p.max),
             fixed: p.fixed,
-            at_bound: p.at_bound.map(|side| side.name().to_string()),
+            at_bound: p.at_bound,
         }
     }
 }
@@ -167,7 +167,7 @@ pub fn status_name(status: Status) -> &'static str {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::outcome::{BoundSide, Seconds};
+    use crate::outcome::Seconds;
     use nlsq_engine::normal::Counts;
 
     /// An outcome with awkward numbers.
@@ -188,7 +188,7 @@ pub(crate) mod tests {
             model: "a*exp(-b*t) + c".into(),
             parameters: vec![
                 parameter("a", 2.000_123_456_789_012_3, Some(0.001_234_5)),
-                ParameterOutcome { min: 0.0, at_bound: Some(BoundSide::Min), ..parameter("b", 0.0, None) },
+                ParameterOutcome { min: 0.0, at_bound: Some(Side::Min), ..parameter("b", 0.0, None) },
                 ParameterOutcome { fixed: true, ..parameter("c", 0.1 + 0.2, None) },
             ],
             counts: Counts { used: 990, masked: 7, nonfinite: 3 },
@@ -234,12 +234,34 @@ pub(crate) mod tests {
     fn keys_stand_in_the_order_of_the_contract() {
         let text = RunResult::from(&outcome()).to_json();
         let order = [
-            "schema", "status", "reason", "model", "n_points", "n_used", "n_masked", "n_nonfinite", "n_parameters", "dof",
-            "parameters", "cost", "rss", "reduced_chi2", "residual_stddev", "r_squared", "gradient_norm",
-            "condition_number", "passes", "iterations", "phases", "warnings", "device", "workers", "generations", "seconds",
+            "schema",
+            "status",
+            "reason",
+            "model",
+            "n_points",
+            "n_used",
+            "n_masked",
+            "n_nonfinite",
+            "n_parameters",
+            "dof",
+            "parameters",
+            "cost",
+            "rss",
+            "reduced_chi2",
+            "residual_stddev",
+            "r_squared",
+            "gradient_norm",
+            "condition_number",
+            "passes",
+            "iterations",
+            "phases",
+            "warnings",
+            "device",
+            "workers",
+            "generations",
+            "seconds",
         ];
-        let keys: Vec<&str> =
-            text.lines().filter_map(|line| line.strip_prefix("  \"")?.split('"').next()).collect();
+        let keys: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("  \"")?.split('"').next()).collect();
         assert_eq!(keys, order);
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use nlsq_engine::summary::Side;
+
 use super::history::phase_name;
 use super::result::{ParameterResult, RunResult, status_name};
 
@@ -67,9 +69,10 @@ fn parameter_row(p: &ParameterResult) -> [String; 7] {
         (None, None) => "-".into(),
         (min, max) => format!("[{}, {}]", side(min, "-inf"), side(max, "inf")),
     };
-    let flag = match (p.fixed, p.at_bound.as_deref()) {
+    let flag = match (p.fixed, p.at_bound) {
         (true, _) => "fixed".into(),
-        (false, Some(side)) => format!("at {side}"),
+        (false, Some(Side::Min)) => "at min".into(),
+        (false, Some(Side::Max)) => "at max".into(),
         (false, None) if p.stderr.is_none() => "not determined".into(),
         _ => String::new(),
     };
@@ -175,7 +178,10 @@ mod tests {
         assert_eq!(show(123_456.0, 1234.0), "1.235e5 1.2e3");
         assert_eq!(show(1.234e-9, 5.6e-12), "1.2340e-9 5.6e-12");
         assert_eq!(show(0.0, 0.5), "0.00 0.50");
-        assert_eq!(show(1e20, 1e3), "1.00000000000000000e20 1.0e3".replace("1.00000000000000000e20", "1.0000000000000000e20"));
+        assert_eq!(
+            show(1e20, 1e3),
+            "1.00000000000000000e20 1.0e3".replace("1.00000000000000000e20", "1.0000000000000000e20")
+        );
         assert_eq!(value_and_error(0.1 + 0.2, None), ("0.3".into(), "-".into()));
     }
 
@@ -200,6 +206,35 @@ mod tests {
     #[test]
     fn a_report() {
         let text = render(&RunResult::from(&outcome()), &[("result.json".into(), "the same for machines")]);
-        expect![[r#""#]].assert_eq(&text);
+        expect![[r#"
+            converged: xtol: step 1e-12 <= 1e-10
+            model: a*exp(-b*t) + c
+
+              parameter   value  std. error  relative  start  bounds
+              a          2.0001      0.0012     0.06%      1  -
+              b               0           -         -      1  [0, inf]  at min
+              c             0.3           -         -      1  -         fixed
+
+              points                    1000 = 990 used + 7 masked + 3 not finite
+              free parameters           2
+              degrees of freedom        988
+              cost                      1.23456789e-300
+              sum of squared residuals  4.940656458e-324
+              reduced chi square        0.1
+              residual std. deviation   1.797693135e308
+              r squared                 not defined
+              gradient norm             not defined
+              condition number          12.5
+              passes                    9 (refine 9), 7 accepted steps
+              ran on                    cpu, workers: 2, generations: 1
+              seconds                   1.500 (read 1.000, compute 0.250, reduce 0.125, checkpoint 0.000)
+
+            warnings
+              - b ends at its lower bound 0
+
+            files
+              result.json  the same for machines
+        "#]]
+        .assert_eq(&text);
     }
 }

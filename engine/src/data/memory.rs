@@ -16,12 +16,16 @@ impl Memory {
     pub fn new(layout: Layout, columns: Vec<Vec<f64>>) -> Result<Self, DataError> {
         if columns.len() != layout.width() {
             let (found, expected) = (columns.len(), layout.width());
-            return Err(DataError::new(format!("found {found} columns, expected {expected}, one for each of the layout")));
+            return Err(DataError::new(format!(
+                "found {found} columns, expected {expected}, one for each of the layout"
+            )));
         }
         let n = columns[0].len();
         if let Some(k) = columns.iter().position(|column| column.len() != n) {
             let (first, other, length) = (layout.name(0), layout.name(k), columns[k].len());
-            return Err(DataError::new(format!("columns of unequal length: {first} has {n} rows, {other} has {length}")));
+            return Err(DataError::new(format!(
+                "columns of unequal length: {first} has {n} rows, {other} has {length}"
+            )));
         }
         if n == 0 {
             return Err(DataError::new("there are no rows"));
@@ -39,7 +43,11 @@ impl TileSource for Memory {
         self.columns[0].len() as u64
     }
 
-    fn scan(&self, rows: Range<u64>, sink: &mut dyn FnMut(Block<'_>) -> Result<(), DataError>) -> Result<(), DataError> {
+    fn scan(
+        &self,
+        rows: Range<u64>,
+        sink: &mut dyn FnMut(Block<'_>) -> Result<(), DataError>,
+    ) -> Result<(), DataError> {
         let range = rows.start as usize..rows.end as usize;
         let columns: Vec<&[f64]> = self.columns.iter().map(|column| &column[range.clone()]).collect();
         sink(Block { first_row: rows.start, columns: &columns })
@@ -71,10 +79,7 @@ mod tests {
     fn columns_that_do_not_match_are_refused() {
         let message = |columns| Memory::new(layout(), columns).unwrap_err().message;
         assert_eq!(message(vec![vec![1.0]]), "found 1 columns, expected 2, one for each of the layout");
-        assert_eq!(
-            message(vec![vec![1.0], vec![1.0, 2.0]]),
-            "columns of unequal length: t has 1 rows, counts has 2"
-        );
+        assert_eq!(message(vec![vec![1.0], vec![1.0, 2.0]]), "columns of unequal length: t has 1 rows, counts has 2");
         assert_eq!(message(vec![vec![], vec![]]), "there are no rows");
     }
 }

@@ -39,3 +39,9 @@ mod scalar;
 
 #[cfg(test)]
 mod tests;
+
+pub use dataset::Dataset;
+pub use manifest::Manifest;
+pub use spec::DatasetSpec;
+pub use statistics::YStatistics;
+pub use tile::NonFinite;

@@ -23,7 +23,7 @@ mod simplify;
 mod span;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use graph::{Graph, NodeId};
 
@@ -127,6 +127,12 @@ impl Model {
     /// The nodes of the derivatives of f with respect to each parameter, in the order of [`Model::parameters`].
     pub fn slopes(&self) -> &[NodeId] {
         &self.slopes
+    }
+
+    /// The same model with other derivatives, to see wrong ones found.
+    #[cfg(test)]
+    pub(crate) fn with_slopes(self, slopes: Vec<NodeId>) -> Self {
+        Self { slopes, ..self }
     }
 
     /// What is odd about it.

@@ -24,6 +24,7 @@ const MODELS: &[&str] = &[
     "where(u > 0 and t < 0.7, a*t, b*u) + where(not (u >= 0.1 or t == 0.5), c, 0)",
     "min(a*t, b*u) + max(c, t) + where(t != 0.25, a, where(u <= 0, b, c))",
     "w = t/b; a*exp(-w^2) + c*w",
+    "sqrt(a*t) + b*hypot(c*u, t)",
     "c + 0*t",
     "t",
     "a + b + c + 0*u",

@@ -80,12 +80,33 @@ impl Model {
     /// The step inside the bounds and the radius.
     pub(super) fn step(&self, radius: f64) -> Step {
         let full = self.undamped();
-        if let Some(full) = &full {
-            if norm(&full.u) <= (1.0 + RADIUS_TOLERANCE) * radius {
-                return self.finished(full.clone(), 0.0);
-            }
+        match full {
+            Some(full) if norm(&full.u) <= (1.0 + RADIUS_TOLERANCE) * radius => self.finished(full, 0.0),
+            full => self.damped(radius, full.as_ref()),
         }
-        self.damped(radius, full.as_ref())
+    }
+
+    /// The step from where `u` led that undoes what `before` did not foresee: its gradient is the gradient here minus
+    /// the one that `before` expected here. `self` is the model here.
+    pub(super) fn back(&self, before: &Model, u: &[f64], damping: f64) -> Option<Step> {
+        let bent = before.quadratic.hessian.times(u);
+        let mut surprise = self.quadratic.clone();
+        for j in 0..u.len() {
+            surprise.gradient[j] -= before.quadratic.gradient[j] + bent[j];
+        }
+        Some(self.finished(surprise.minimize(&self.live, damping)?, damping))
+    }
+
+    /// The largest reduction that one parameter alone can bring, inside its bounds.
+    pub(super) fn best_of_one(&self) -> f64 {
+        let quadratic = &self.quadratic;
+        let alone = |j: usize| {
+            let (gradient, curvature) = (quadratic.gradient[j], quadratic.hessian.get(j, j));
+            let step = (-gradient / curvature).clamp(quadratic.lower[j], quadratic.upper[j]);
+            -step * (gradient + 0.5 * curvature * step)
+        };
+        let influential = self.live.iter().filter(|&&j| quadratic.hessian.get(j, j) > 0.0);
+        influential.map(|&j| alone(j)).fold(0.0, f64::max)
     }
 
     fn undamped(&self) -> Option<Solution> {
@@ -199,7 +220,7 @@ mod tests {
             for j in 0..columns.len() {
                 prop_assert!((model.quadratic.lower[j]..=model.quadratic.upper[j]).contains(&step.u[j]));
             }
-            if step.damping > 0.0 && !step.u.iter().any(|u| *u == 0.0) && step.held.iter().all(Option::is_none) {
+            if step.damping > 0.0 && !step.u.contains(&0.0) && step.held.iter().all(Option::is_none) {
                 prop_assert!(step.length >= (1.0 - RADIUS_TOLERANCE) * radius, "{} of {radius}", step.length);
             }
         }

@@ -38,7 +38,8 @@ impl Point {
         let lengths = column_lengths(&normal);
         Self {
             gradient_norm: gradient_norm(&theta, &normal, lower, upper),
-            attainable: full.as_ref().map_or(f64::INFINITY, |step| model.reduction(&step.u).max(0.0)),
+            // with dependent columns the step leaves some still: never promise less than one of them alone could bring
+            attainable: full.as_ref().map_or(f64::INFINITY, |step| model.reduction(&step.u).max(model.best_of_one())),
             full_length: full.map_or(f64::INFINITY, |step| step.length),
             theta_length: scaled_length(&theta, scale),
             // the terms of the model have the size |J_j theta_j|: what they round to, the residual cannot resolve

@@ -12,6 +12,9 @@ const GOOD: f64 = 0.75;
 /// The radius shrinks at most to this part at once, however bad the trial; where the model was not finite it shrinks so far.
 const STRONGEST_SHRINK: f64 = 0.1;
 
+/// A promise up to so many roundings of the cost counts as drowned in them if nothing came of it.
+const DROWNED: f64 = 10.0;
+
 /// An accepted polishing step lowers the offset at least to this part.
 const POLISH: f64 = 0.9;
 
@@ -24,22 +27,28 @@ pub(super) struct Gain {
     pub(super) actual: f64,
     /// Slope g's of the cost along the step, <= 0.
     pub(super) slope: f64,
+    /// Slope of the cost along the same direction at the trial.
+    pub(super) slope_after: f64,
+    /// Whether the radius cut the step.
+    pub(super) cut: bool,
     /// Differences below this are rounding.
     pub(super) rounding: f64,
     /// Offset at the accepted point.
     pub(super) offset_before: f64,
     /// Offset at the trial.
     pub(super) offset_after: f64,
+    /// The accepted point cannot be called the minimum even if nothing more can be gained.
+    pub(super) far: bool,
 }
 
 /// What becomes of a trial.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Verdict {
-    /// Go there; the next radius as a function of this one.
+    /// Go there.
     Accept,
     /// Stay and shrink.
     Reject,
-    /// Stay: the costs agree to rounding and the offset fell no further.
+    /// Stay: the costs agree to rounding and the offset fell no further. The minimum, or a step too long.
     Floor,
 }
 
@@ -49,16 +58,24 @@ impl Gain {
         if self.predicted > 0.0 { self.actual / self.predicted } else { f64::NEG_INFINITY }
     }
 
-    /// Neither the promise nor what came of it can be told from rounding.
-    fn drowned(&self) -> bool {
-        self.predicted <= self.rounding && self.actual.abs() <= self.rounding
+    /// What came of the step cannot be told from rounding, and not much more was promised.
+    pub(super) fn drowned(&self) -> bool {
+        self.predicted <= DROWNED * self.rounding && self.actual.abs() <= self.rounding
     }
 
-    /// Where costs can be told apart they decide; where not, the offset does, which keeps its digits much longer: it is
-    /// made of the gradient, which goes to zero linearly while the cost flattens quadratically.
+    /// The reduction as the gradients at both ends see it, by the trapezoid rule: they keep their digits where the costs
+    /// have none left (Hager & Zhang, SIAM J. Optim. 16 (2005) 170, use the same to end a line search).
+    fn seen_by_gradients(&self) -> f64 {
+        -0.5 * (self.slope + self.slope_after)
+    }
+
+    /// Where costs can be told apart they decide. Where not, the gradient does, which goes to zero linearly while the cost
+    /// flattens quadratically: through the offset, and far from the minimum through the slope at both ends.
     pub(super) fn verdict(&self) -> Verdict {
         if self.drowned() {
-            if self.offset_after <= POLISH * self.offset_before { Verdict::Accept } else { Verdict::Floor }
+            let closer = self.offset_after <= POLISH * self.offset_before;
+            let downhill = self.far && self.seen_by_gradients() >= POOR * self.predicted;
+            if closer || downhill { Verdict::Accept } else { Verdict::Floor }
         } else if self.ratio() >= ACCEPT {
             Verdict::Accept
         } else {
@@ -66,20 +83,24 @@ impl Gain {
         }
     }
 
-    /// The radius after this trial, `length` being |D s| and `cut` whether the radius cut the step. MINPACK's rules:
-    /// on a poor gain shrink to the minimum of the parabola through both costs and the slope.
-    pub(super) fn radius(&self, radius: f64, length: f64, cut: bool) -> f64 {
+    /// The radius after this trial, `length` being |D s|. MINPACK's rules: on a poor gain shrink to the minimum of the
+    /// parabola through both costs and the slope.
+    pub(super) fn radius(&self, radius: f64, length: f64) -> f64 {
         if !self.actual.is_finite() {
             return STRONGEST_SHRINK * radius.min(length);
         }
         if self.drowned() {
-            return radius.max(2.0 * length);
+            return if self.verdict() == Verdict::Accept {
+                radius.max(2.0 * length)
+            } else {
+                0.25 * radius.min(length)
+            };
         }
         if self.ratio() <= POOR {
             let parabola = if self.actual >= 0.0 { 0.5 } else { 0.5 * self.slope / (self.slope + self.actual) };
             return parabola.clamp(STRONGEST_SHRINK, 0.5) * radius.min(10.0 * length);
         }
-        if !cut || self.ratio() >= GOOD { 2.0 * length } else { radius }
+        if !self.cut || self.ratio() >= GOOD { 2.0 * length } else { radius }
     }
 }
 
@@ -87,8 +108,17 @@ impl Gain {
 mod tests {
     use super::*;
 
-    const FAIR: Gain =
-        Gain { predicted: 2.0, actual: 1.0, slope: -4.0, rounding: 1e-13, offset_before: 0.5, offset_after: 0.4 };
+    const FAIR: Gain = Gain {
+        predicted: 2.0,
+        actual: 1.0,
+        slope: -4.0,
+        slope_after: 0.0,
+        cut: true,
+        rounding: 1e-13,
+        offset_before: 0.5,
+        offset_after: 0.4,
+        far: false,
+    };
 
     #[test]
     fn the_gain_ratio_decides() {
@@ -103,7 +133,7 @@ mod tests {
             (f64::NEG_INFINITY, Verdict::Reject, 0.1),
         ] {
             let gain = Gain { actual, ..FAIR };
-            assert_eq!((gain.verdict(), gain.radius(1.0, 1.0, true)), (verdict, radius), "actual = {actual}");
+            assert_eq!((gain.verdict(), gain.radius(1.0, 1.0)), (verdict, radius), "actual = {actual}");
         }
     }
 
@@ -112,6 +142,9 @@ mod tests {
         let drowned = Gain { predicted: 1e-15, actual: -1e-15, ..FAIR };
         assert_eq!(drowned.verdict(), Verdict::Accept);
         assert_eq!(Gain { offset_after: 0.5, ..drowned }.verdict(), Verdict::Floor);
+        let uphill = Gain { offset_after: 0.5, slope: -2e-15, slope_after: 3e-15, far: true, ..drowned };
+        assert_eq!(uphill.verdict(), Verdict::Floor);
+        assert_eq!(Gain { slope_after: 1e-15, ..uphill }.verdict(), Verdict::Accept);
         assert_eq!(Gain { actual: -1e-12, ..drowned }.verdict(), Verdict::Reject, "a rise beyond rounding is a rise");
     }
 }

@@ -56,19 +56,17 @@ fn step(point: &Point, step: Arrival, xtol: f64) -> Option<String> {
     })
 }
 
-/// Whether rounding alone keeps the fit from going on: all that the model still promises is less than the rounding of the
-/// cost, and the point is close to the minimum by offset or by step.
+/// Whether a point from which no step shows progress is the minimum as far as f64 can tell: close by offset, or so exact
+/// a fit that what is left to gain is below the rounding of the cost and the step left would not move theta.
 pub(super) fn floor(point: &Point) -> Option<String> {
-    if point.attainable > point.cost_rounding {
-        return None;
-    }
     let offset = point.offset();
     if offset <= FLOOR_OFFSET {
         return Some(format!(
-            "rounding floor: what is left to gain is below the rounding of the cost; offset = {offset:.2e} <= {FLOOR_OFFSET:e}"
+            "rounding floor: costs differ by no more than their rounding; offset = {offset:.2e} <= {FLOOR_OFFSET:e}"
         ));
     }
-    (point.full_length <= FLOOR_STEP * point.theta_length).then(|| {
+    let exact = point.attainable <= point.cost_rounding && point.full_length <= FLOOR_STEP * point.theta_length;
+    exact.then(|| {
         format!(
             "rounding floor: the residual is made of roundings; |D s| / |D theta| of the Gauss-Newton step = {:.2e} <= {FLOOR_STEP:e}",
             point.full_length / point.theta_length
