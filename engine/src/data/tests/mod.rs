@@ -50,5 +50,6 @@ mod columns;
 mod csv_files;
 #[cfg(feature = "hdf5")]
 mod hdf5_files;
+mod npy_files;
 mod refusals;
 mod round_trip;
