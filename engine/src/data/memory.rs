@@ -71,7 +71,12 @@ mod tests {
     fn rows_come_as_asked_for() {
         let memory = Memory::new(layout(), vec![vec![0.0, 1.0, 2.0], vec![3.0, 4.0, 5.0]]).unwrap();
         let mut seen = Vec::new();
-        memory.scan(1..3, &mut |block| Ok(seen.push((block.first_row, block.columns.concat())))).unwrap();
+        memory
+            .scan(1..3, &mut |block| {
+                seen.push((block.first_row, block.columns.concat()));
+                Ok(())
+            })
+            .unwrap();
         assert_eq!(seen, [(1, vec![1.0, 2.0, 4.0, 5.0])]);
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A [`spec::DatasetSpec`] says which files and columns; [`dataset::Dataset`] reads them as one table of points, whatever
 //! their formats; [`shard::load_tiles`] cuts runs of them into [`tile::Tile`]s, which merge in the [`tree`] over tile
-//! indices. A [`manifest::Manifest`] lets another process open the same dataset. [`synthetic`] makes points up, [`write`]
+//! indices. A [`manifest::Manifest`] lets another process open the same dataset. [`synthetic`] makes points up, [`mod@write`]
 //! writes files.
 
 pub mod columns;
