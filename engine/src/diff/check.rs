@@ -2,7 +2,7 @@
 //!
 //! Each difference is central and twice extrapolated (Richardson: steps h, h/2, h/4, error O(h^6)), tried over a ladder of h
 //! from 4 % of the parameter down; of those that the next shorter one confirms, the rung with the smallest estimated error
-//! (disagreement of the two extrapolations, plus rounding) counts. A point says nothing, and gives no alarm, where no rung agrees with itself to [`COMPARABLE`]: where the
+//! (disagreement of the two extrapolations, plus rounding) counts. A point says nothing, and gives no alarm, where no rung agrees with itself to a part in a million: where the
 //! model jumps, where a side is not finite, or where forward and backward difference keep their distance as h shrinks (a kink).
 
 use crate::expr::Model;

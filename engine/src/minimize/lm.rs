@@ -80,12 +80,10 @@ impl Model {
     /// The step inside the bounds and the radius.
     pub(super) fn step(&self, radius: f64) -> Step {
         let full = self.undamped();
-        if let Some(full) = &full {
-            if norm(&full.u) <= (1.0 + RADIUS_TOLERANCE) * radius {
-                return self.finished(full.clone(), 0.0);
-            }
+        match full {
+            Some(full) if norm(&full.u) <= (1.0 + RADIUS_TOLERANCE) * radius => self.finished(full, 0.0),
+            full => self.damped(radius, full.as_ref()),
         }
-        self.damped(radius, full.as_ref())
     }
 
     /// The step from where `u` led that undoes what `before` did not foresee: its gradient is the gradient here minus
@@ -222,7 +220,7 @@ mod tests {
             for j in 0..columns.len() {
                 prop_assert!((model.quadratic.lower[j]..=model.quadratic.upper[j]).contains(&step.u[j]));
             }
-            if step.damping > 0.0 && !step.u.iter().any(|u| *u == 0.0) && step.held.iter().all(Option::is_none) {
+            if step.damping > 0.0 && !step.u.contains(&0.0) && step.held.iter().all(Option::is_none) {
                 prop_assert!(step.length >= (1.0 - RADIUS_TOLERANCE) * radius, "{} of {radius}", step.length);
             }
         }

@@ -1,6 +1,7 @@
 //! The minimizer as a state machine: it asks for a pass, takes the answer, asks again.
 //!
 //! ```text
+//! [Cost(candidate starts) ──>]
 //! start() ──> Linearize(start) ──> advance ──┬── trial accepted: tests (stop), then the next step (lm) ──> Linearize
 //!                                            ├── trial rejected: a smaller radius (search)            ──> Linearize
 //!                                            └── a test holds, passes used up, nothing more to gain   ──> Finished
@@ -10,27 +11,32 @@
 //! trial: residuals, Jacobian and cost come together, so the normal equations of an accepted trial are already there.
 //! The whole state is a small value that a checkpoint holds; a fit resumed from it takes the same path to the last bit.
 
-mod boxqp;
-#[cfg(test)]
-mod exam;
-mod lm;
 mod options;
 mod point;
+mod trial;
+
+mod boxqp;
+mod lm;
+
+mod ending;
 mod search;
 mod stop;
+
+#[cfg(test)]
+mod exam;
 
 use serde::{Deserialize, Serialize};
 
 pub use options::{Method, Options, OptionsError};
 
-use crate::linalg::norm;
 use crate::normal::NormalEquations;
 use crate::params::Parameters;
-use crate::summary::{Iteration, Phase, Side, Status, Summary};
-use lm::{Model, Step};
-use point::{Point, active_bounds, column_lengths, scaled_length};
+use crate::summary::{Iteration, Phase, Status, Summary};
+use ending::Ending;
+use point::{Point, column_lengths, scaled_length};
 use search::{Gain, Verdict};
 use stop::Arrival;
+use trial::Trial;
 
 /// The first radius, relative to `|D theta|`: the first step may change the parameters by about a third. MINPACK's 100 lets
 /// the first Gauss-Newton step through whatever it is, and loses fits from far starts to flat places: of the 54 NIST fits
@@ -41,15 +47,14 @@ const FIRST_RADIUS: f64 = 0.3;
 /// and a step so short changes the residual by a thousandth at most.
 const LEAST_FIRST_RADIUS: f64 = 1e-3;
 
-/// A correction is worth a pass if it promises to bring at least this part of the reduction first promised.
-const CORRECTION_GAIN: f64 = 0.01;
-
 /// What the minimizer wants to know next. A theta holds the free parameters, in the order of [`Parameters::free`].
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there is one demand per pass over all points")]
 pub enum Demand {
     /// The normal equations at theta.
     Linearize(Vec<f64>),
-    /// The cost at each of several candidates, in one pass.
+    /// The cost at each of several candidates, in one pass: asked once, to choose a start. (For trials it does not pay:
+    /// asking for the costs at four radii after two rejections changed the passes of the exam by less than a hundredth.)
     Cost(Vec<Vec<f64>>),
     /// Nothing: the fit is over.
     Finished(Summary),
@@ -99,32 +104,12 @@ pub struct Minimizer {
     radius: f64,
     best: Option<Point>,
     trial: Trial,
+    /// Starts to choose from, until their costs are known.
+    candidates: Vec<Vec<f64>>,
     passes: u64,
     iterations: u64,
     last: Option<Iteration>,
     ending: Option<Ending>,
-}
-
-/// A point asked for, and what the model promises there.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Trial {
-    theta: Vec<f64>,
-    /// `|D s|`.
-    length: f64,
-    damping: f64,
-    predicted: f64,
-    slope: f64,
-    /// Of a correction: the radius if it fails too.
-    fallback: Option<f64>,
-}
-
-/// Why a fit is over.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Ending {
-    status: Status,
-    reason: String,
-    /// The answer at a start that could not be evaluated.
-    at_start: Option<NormalEquations>,
 }
 
 impl Minimizer {
@@ -141,6 +126,7 @@ impl Minimizer {
             radius: f64::INFINITY,
             best: None,
             trial: Trial { theta: start, length: 0.0, damping: 0.0, predicted: 0.0, slope: 0.0, fallback: None },
+            candidates: Vec::new(),
             passes: 0,
             iterations: 0,
             last: None,
@@ -148,10 +134,26 @@ impl Minimizer {
         }
     }
 
+    /// A fit from the best of several starts of the free parameters, each inside the bounds. One pass asks for their
+    /// costs; the lowest decides, the first among equals. It counts as a pass, and the start is evaluated after it even
+    /// if `max_passes` is 1.
+    pub fn from_candidates(parameters: &Parameters, candidates: Vec<Vec<f64>>, options: Options) -> Self {
+        let mut minimizer = Self::new(parameters, options);
+        assert!(!candidates.is_empty(), "at least one start");
+        for theta in &candidates {
+            assert_eq!(theta.len(), minimizer.names.len(), "a start has one value for each free parameter");
+            let inside = |j: usize| (minimizer.lower[j]..=minimizer.upper[j]).contains(&theta[j]);
+            assert!((0..theta.len()).all(inside), "starts lie inside the bounds: {theta:?}");
+        }
+        minimizer.candidates = candidates;
+        minimizer
+    }
+
     /// The demand that stands: the first one, or the one that a checkpoint was waiting for.
     pub fn start(&self) -> Demand {
         match self.summary() {
             Some(summary) => Demand::Finished(summary),
+            None if !self.candidates.is_empty() => Demand::Cost(self.candidates.clone()),
             None => Demand::Linearize(self.trial.theta.clone()),
         }
     }
@@ -162,12 +164,21 @@ impl Minimizer {
     /// If the answer is not one to that demand, by kind or by shape: a bug of the caller.
     pub fn advance(&mut self, answer: Answer) -> Demand {
         assert!(self.ending.is_none(), "a finished fit takes no answer");
-        let Answer::Linearized(normal) = answer else { panic!("the demand was Linearize, the answer is Costs") };
-        assert_eq!(normal.n_free, self.names.len(), "normal equations over the free parameters");
         self.passes += 1;
-        match self.best.take() {
-            None => self.begin(normal),
-            Some(best) => self.judge(best, normal),
+        match answer {
+            Answer::Costs(costs) => {
+                assert_eq!(costs.len(), self.candidates.len(), "one cost for each candidate that was asked for");
+                self.choose(&costs);
+                return self.start();
+            }
+            Answer::Linearized(normal) => {
+                assert!(self.candidates.is_empty(), "the demand was Cost, the answer is Linearized");
+                assert_eq!(normal.n_free, self.names.len(), "normal equations over the free parameters");
+                match self.best.take() {
+                    None => self.begin(normal),
+                    Some(best) => self.judge(best, normal),
+                }
+            }
         }
         if self.ending.is_none() && self.passes >= self.options.max_passes {
             self.end(Status::MaxPasses, format!("max_passes: all {} passes are used", self.passes));
@@ -180,13 +191,19 @@ impl Minimizer {
         self.last.as_ref()
     }
 
-    /// Ends the fit from outside, at the best point so far. `None` before the first answer.
-    pub fn interrupt(&self, reason: &str) -> Option<Summary> {
-        let ending = Ending { status: Status::Interrupted, reason: reason.into(), at_start: None };
-        self.best.as_ref().map(|best| self.summary_at(best, &ending))
+    /// The candidate with the lowest cost becomes the start. A cost that is not finite is beaten by any that is.
+    fn choose(&mut self, costs: &[f64]) {
+        let mut lowest = 0;
+        for i in 1..costs.len() {
+            if costs[i] < costs[lowest] || !costs[lowest].is_finite() && costs[i].is_finite() {
+                lowest = i;
+            }
+        }
+        self.trial.theta = std::mem::take(&mut self.candidates).swap_remove(lowest);
+        self.last = Some(self.iteration_at(costs[lowest], f64::NAN, false));
     }
 
-    /// The first pass: the start becomes the first accepted point.
+    /// The first pass at one point: the start becomes the first accepted point.
     fn begin(&mut self, normal: NormalEquations) {
         if !normal.is_finite() {
             self.record(&normal, f64::NAN, false);
@@ -274,53 +291,6 @@ impl Minimizer {
         }
     }
 
-    /// Asks for the next trial from the accepted point.
-    fn propose(&mut self, best: Point) {
-        let model = Model::new(&best.normal, &best.theta, &self.scale, &self.lower, &self.upper);
-        let step = model.step(self.radius);
-        let theta = self.landing(&best.theta, &step);
-        if !self.options.endless() && (theta == best.theta || step.length <= f64::EPSILON * best.theta_length) {
-            return self.give_up(best);
-        }
-        let taken = self.scaled_step(&best.theta, &theta);
-        self.trial = Trial {
-            theta,
-            length: step.length,
-            damping: step.damping,
-            predicted: model.reduction(&taken).max(0.0),
-            slope: model.slope(&taken),
-            fallback: None,
-        };
-        self.best = Some(best);
-    }
-
-    /// A second chance for a rejected trial: in a narrow curved valley a straight step ends on the wall, and what the
-    /// model did not foresee there is the way back to the floor. The surprise is the gradient at the trial minus the one
-    /// the model expected; undoing it with the trial's own J'J and damping is what geodesic acceleration does (Transtrum &
-    /// Sethna, arXiv:1201.5885), without a further evaluation. It is tried once, if the trial's own model promises that
-    /// the corrected point is better than the best. In the NIST fits it saves a third of all passes.
-    fn correction(&self, best: &Point, arrived: &Point, gain: &Gain, fallback: f64) -> Option<Trial> {
-        if self.trial.fallback.is_some() || gain.drowned() {
-            return None;
-        }
-        let before = Model::new(&best.normal, &best.theta, &self.scale, &self.lower, &self.upper);
-        let there = Model::new(&arrived.normal, &arrived.theta, &self.scale, &self.lower, &self.upper);
-        let step = there.back(&before, &self.scaled_step(&best.theta, &arrived.theta), self.trial.damping)?;
-        let promised = best.normal.cost - (arrived.normal.cost - there.reduction(&step.u));
-        // a NaN promises nothing
-        if promised.is_nan() || promised < CORRECTION_GAIN * gain.predicted {
-            return None;
-        }
-        let theta = self.landing(&arrived.theta, &step);
-        let length = norm(&self.scaled_step(&best.theta, &theta));
-        (theta != best.theta).then(|| Trial { theta, length, fallback: Some(fallback), ..self.trial.clone() })
-    }
-
-    /// `D (to - from)`: what a step really is, after theta was rounded.
-    fn scaled_step(&self, from: &[f64], to: &[f64]) -> Vec<f64> {
-        (0..from.len()).map(|j| self.scale[j] * (to[j] - from[j])).collect()
-    }
-
     /// No step can show progress: the minimum, as far as f64 can tell, or a place where the model deceives.
     fn give_up(&mut self, best: Point) {
         match stop::floor(&best) {
@@ -338,99 +308,27 @@ impl Minimizer {
         self.best = Some(best);
     }
 
-    /// The point where a step leads: exactly on the bounds that hold it, never outside.
-    fn landing(&self, theta: &[f64], step: &Step) -> Vec<f64> {
-        let coordinate = |j: usize| match step.held[j] {
-            Some(Side::Min) => self.lower[j],
-            Some(Side::Max) => self.upper[j],
-            None if step.u[j] == 0.0 => theta[j],
-            None => (theta[j] + step.u[j] / self.scale[j]).clamp(self.lower[j], self.upper[j]),
-        };
-        (0..theta.len()).map(coordinate).collect()
-    }
-
     fn point(&self, theta: Vec<f64>, normal: NormalEquations) -> Point {
         let scale: Vec<f64> = self.scale.iter().zip(column_lengths(&normal)).map(|(d, l)| d.max(l)).collect();
         Point::new(theta, normal, &scale, &self.lower, &self.upper)
     }
 
-    fn end(&mut self, status: Status, reason: String) {
-        self.ending = Some(Ending { status, reason, at_start: None });
+    fn record(&mut self, normal: &NormalEquations, gradient_norm: f64, accepted: bool) {
+        let cost = if normal.is_finite() { normal.cost } else { f64::NAN };
+        self.last = Some(self.iteration_at(cost, gradient_norm, accepted));
     }
 
-    fn record(&mut self, normal: &NormalEquations, gradient_norm: f64, accepted: bool) {
+    fn iteration_at(&self, cost: f64, gradient_norm: f64, accepted: bool) -> Iteration {
         let theta_length = scaled_length(&self.trial.theta, &self.scale);
-        self.last = Some(Iteration {
+        Iteration {
             pass: self.passes,
             phase: Phase::Refine,
-            cost: if normal.is_finite() { normal.cost } else { f64::NAN },
+            cost,
             gradient_norm,
             step_norm: if self.trial.length == 0.0 { 0.0 } else { self.trial.length / theta_length },
             damping: self.trial.damping,
             radius: self.radius,
             accepted,
-        });
-    }
-
-    /// Which sums are not finite, in words.
-    fn not_finite(&self, normal: &NormalEquations) -> String {
-        if !normal.cost.is_finite() {
-            return format!("the cost is {}", normal.cost);
         }
-        let p = normal.n_free;
-        let bad = (0..p).find(|&j| !(normal.jtr[j].is_finite() && (0..p).all(|k| normal.entry(j, k).is_finite())));
-        let name = bad.map_or("?", |j| &self.names[j]);
-        format!("the cost is {}, but a derivative with respect to {name} is not finite", normal.cost)
-    }
-
-    fn summary(&self) -> Option<Summary> {
-        let ending = self.ending.as_ref()?;
-        if let Some(best) = &self.best {
-            return Some(self.summary_at(best, ending));
-        }
-        Some(Summary {
-            status: ending.status,
-            reason: ending.reason.clone(),
-            theta: self.trial.theta.clone(),
-            normal: ending.at_start.clone().expect("a fit without an accepted point failed at its start"),
-            iterations: 0,
-            passes: self.passes,
-            gradient_norm: f64::NAN,
-            offset: f64::NAN,
-            at_bound: vec![None; self.names.len()],
-            warnings: Vec::new(),
-        })
-    }
-
-    fn summary_at(&self, best: &Point, ending: &Ending) -> Summary {
-        let at_bound = active_bounds(&best.theta, &best.normal.jtr, &self.lower, &self.upper);
-        Summary {
-            status: ending.status,
-            reason: ending.reason.clone(),
-            theta: best.theta.clone(),
-            normal: best.normal.clone(),
-            iterations: self.iterations,
-            passes: self.passes,
-            gradient_norm: best.gradient_norm,
-            offset: best.offset(),
-            warnings: self.warnings(best, &at_bound),
-            at_bound,
-        }
-    }
-
-    fn warnings(&self, best: &Point, at_bound: &[Option<Side>]) -> Vec<String> {
-        let mut warnings = Vec::new();
-        for (j, name) in self.names.iter().enumerate() {
-            match at_bound[j] {
-                Some(Side::Min) => warnings.push(format!("{name} ended at its lower bound {}", self.lower[j])),
-                Some(Side::Max) => warnings.push(format!("{name} ended at its upper bound {}", self.upper[j])),
-                None if best.normal.entry(j, j) == 0.0 => warnings.push(format!(
-                    "{name} has no influence on the model at the solution: its derivative is 0 at every point, and it stayed at {}",
-                    best.theta[j]
-                )),
-                None => {}
-            }
-        }
-        warnings
     }
 }

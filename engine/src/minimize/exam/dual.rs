@@ -110,6 +110,7 @@ impl<T: Into<Dual>> Sub<T> for Dual {
 
 impl<T: Into<Dual>> Mul<T> for Dual {
     type Output = Dual;
+    #[expect(clippy::suspicious_arithmetic_impl, reason = "the product rule adds")]
     fn mul(mut self, other: T) -> Dual {
         let other = other.into();
         (0..MOST).for_each(|j| self.slope[j] = self.slope[j] * other.value + self.value * other.slope[j]);
@@ -120,6 +121,7 @@ impl<T: Into<Dual>> Mul<T> for Dual {
 
 impl<T: Into<Dual>> Div<T> for Dual {
     type Output = Dual;
+    #[expect(clippy::suspicious_arithmetic_impl, reason = "the quotient rule multiplies and subtracts")]
     fn div(mut self, other: T) -> Dual {
         let other = other.into();
         let quotient = self.value / other.value;

@@ -201,7 +201,7 @@ const SYSTEMS: [(&str, Residuals); 35] = [
         let n = x.len();
         let r = |i: usize| {
             let mean = x.iter().map(|v| chebyshev(i, *v)).sum::<Dual>() / n as f64;
-            if i % 2 == 0 { mean + 1.0 / ((i * i) as f64 - 1.0) } else { mean }
+            if i.is_multiple_of(2) { mean + 1.0 / ((i * i) as f64 - 1.0) } else { mean }
         };
         (1..=n).map(r).collect()
     }),

@@ -71,7 +71,6 @@ fn wave(cosine: Dual, sine: Dual, period: Dual, x: f64) -> Dual {
 }
 
 struct Problem {
-    name: &'static str,
     curve: Curve,
     json: Value,
     rows: Vec<(Vec<f64>, f64)>,
@@ -86,7 +85,7 @@ impl Problem {
         let logarithm = json["response"] == "log(y)";
         let y = numbers(&json["y"]).into_iter().map(|y| if logarithm { crate::math::log(y) } else { y });
         let rows = y.enumerate().map(|(i, y)| (columns.iter().map(|c| c[i]).collect(), y)).collect();
-        Self { name, curve, json, rows }
+        Self { curve, json, rows }
     }
 
     fn residuals(&self, b: &[Dual]) -> Vec<Dual> {
@@ -108,14 +107,14 @@ fn worst(values: &[f64], exact: &[f64]) -> f64 {
     values.iter().zip(exact).map(|(v, e)| digits(*v, *e)).fold(16.0, f64::min)
 }
 
+/// The last column names the test that ended the fit. `theta` and `stderr` are digits of agreement of the worst parameter
+/// with values recomputed in 50 digits. Standard errors carry the rounding of J'J times cond(J)^2, at most 3e9 here;
+/// Lanczos1 has a residual of 4e-13, itself made of the roundings of its data, and so are its standard errors.
 #[test]
 fn nist_from_both_starts() {
-    let mut table = String::from("problem   start passes steps  theta stderr  how it ended\n");
-    let (mut runs, mut six, mut eight) = (0, 0, 0);
+    let mut table = String::from("problem   start  passes steps theta stderr ended by\n");
+    let (mut runs, mut converged, mut eight) = (0, 0, 0);
     for (name, curve) in CURVES {
-        if std::env::var("ONLY").is_ok_and(|o| o != name) {
-            continue;
-        }
         let problem = Problem::read(name, curve);
         for start in ["start1", "start2"] {
             let parameters = unbounded(&numbers(&problem.json[start]));
@@ -124,16 +123,26 @@ fn nist_from_both_starts() {
             let stderr: Vec<f64> = errors.stderr.iter().map(|e| e.unwrap_or(f64::NAN)).collect();
             let theta = worst(&summary.theta, &problem.exact("params_30"));
             let sd = worst(&stderr, &problem.exact("sd_30"));
-            writeln!(
-                table,
-                "{:<9} {start} {:6} {:5} {theta:6.1} {sd:6.1}  {:?} {}",
-                problem.name, summary.passes, summary.iterations, summary.status, summary.reason
-            )
-            .unwrap();
-            runs += 1;
-            six += usize::from(theta >= 6.0 && summary.status == Status::Converged);
-            eight += usize::from(theta >= 8.0 && summary.status == Status::Converged);
+            let (passes, steps) = (summary.passes, summary.iterations);
+            let ended = summary.reason.split(':').next().unwrap();
+            writeln!(table, "{name:<9} {start} {passes:6} {steps:5} {theta:5.1} {sd:6.1} {ended}").unwrap();
+            let condition: f64 = problem.json["recomputed"]["cond_J_unit_columns"].as_str().unwrap().parse().unwrap();
+            assert!(
+                (errors.condition_number / condition - 1.0).abs() < 1e-3,
+                "{name}: cond = {}",
+                errors.condition_number
+            );
+            let resolved = (15.5 - 2.0 * condition.log10()).min(7.0);
+            assert!(
+                name == "Lanczos1" || sd >= resolved,
+                "{name} from {start}: standard errors good to {sd:.1} digits"
+            );
+            runs += summary.passes;
+            converged += usize::from(theta >= 6.0 && summary.status == Status::Converged);
+            eight += usize::from(theta >= 8.0);
         }
     }
-    println!("{table}\n{six} of {runs} with 6 digits, {eight} with 8");
+    writeln!(table, "{converged} of 54 converged with 6 digits or more, {eight} with 8, in {runs} passes").unwrap();
+    expect_test::expect_file!["../../../../tests/golden/nist.txt"].assert_eq(&table);
+    assert!(converged >= 54, "{table}");
 }

@@ -1,0 +1,91 @@
+//! How a fit ended, and what it has to say.
+
+use serde::{Deserialize, Serialize};
+
+use super::Minimizer;
+use super::point::{Point, active_bounds};
+use crate::normal::NormalEquations;
+use crate::summary::{Side, Status, Summary};
+
+/// Why a fit is over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Ending {
+    pub(super) status: Status,
+    pub(super) reason: String,
+    /// The answer at a start that could not be evaluated.
+    pub(super) at_start: Option<NormalEquations>,
+}
+
+impl Minimizer {
+    /// Ends the fit from outside, at the best point so far. `None` before the first answer.
+    pub fn interrupt(&self, reason: &str) -> Option<Summary> {
+        let ending = Ending { status: Status::Interrupted, reason: reason.into(), at_start: None };
+        self.best.as_ref().map(|best| self.summary_at(best, &ending))
+    }
+
+    pub(super) fn end(&mut self, status: Status, reason: String) {
+        self.ending = Some(Ending { status, reason, at_start: None });
+    }
+
+    /// Which sums are not finite, in words.
+    pub(super) fn not_finite(&self, normal: &NormalEquations) -> String {
+        if !normal.cost.is_finite() {
+            return format!("the cost is {}", normal.cost);
+        }
+        let p = normal.n_free;
+        let bad = (0..p).find(|&j| !(normal.jtr[j].is_finite() && (0..p).all(|k| normal.entry(j, k).is_finite())));
+        let name = bad.map_or("?", |j| &self.names[j]);
+        format!("the cost is {}, but a derivative with respect to {name} is not finite", normal.cost)
+    }
+
+    pub(super) fn summary(&self) -> Option<Summary> {
+        let ending = self.ending.as_ref()?;
+        if let Some(best) = &self.best {
+            return Some(self.summary_at(best, ending));
+        }
+        Some(Summary {
+            status: ending.status,
+            reason: ending.reason.clone(),
+            theta: self.trial.theta.clone(),
+            normal: ending.at_start.clone().expect("a fit without an accepted point failed at its start"),
+            iterations: 0,
+            passes: self.passes,
+            gradient_norm: f64::NAN,
+            offset: f64::NAN,
+            at_bound: vec![None; self.names.len()],
+            warnings: Vec::new(),
+        })
+    }
+
+    fn summary_at(&self, best: &Point, ending: &Ending) -> Summary {
+        let at_bound = active_bounds(&best.theta, &best.normal.jtr, &self.lower, &self.upper);
+        Summary {
+            status: ending.status,
+            reason: ending.reason.clone(),
+            theta: best.theta.clone(),
+            normal: best.normal.clone(),
+            iterations: self.iterations,
+            passes: self.passes,
+            gradient_norm: best.gradient_norm,
+            offset: best.offset(),
+            warnings: self.warnings(best, &at_bound),
+            at_bound,
+        }
+    }
+
+    fn warnings(&self, best: &Point, at_bound: &[Option<Side>]) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for (j, name) in self.names.iter().enumerate() {
+            match at_bound[j] {
+                Some(Side::Min) => warnings.push(format!("{name} ended at its lower bound {}", self.lower[j])),
+                Some(Side::Max) => warnings.push(format!("{name} ended at its upper bound {}", self.upper[j])),
+                None if best.normal.entry(j, j) == 0.0 => warnings.push(format!(
+                    "{name} has no influence on the model at the solution: its derivative is 0 at every point, and it stayed at {}",
+                    best.theta[j]
+                )),
+                None => {}
+            }
+        }
+        warnings
+    }
+}

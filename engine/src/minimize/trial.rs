@@ -1,0 +1,86 @@
+//! Where to look next: the trial, and the correction of one that was rejected.
+
+use serde::{Deserialize, Serialize};
+
+use super::Minimizer;
+use super::lm::{Model, Step};
+use super::point::Point;
+use super::search::Gain;
+use crate::linalg::norm;
+use crate::summary::Side;
+
+/// A correction is worth a pass if it promises to bring at least this part of the reduction first promised.
+const CORRECTION_GAIN: f64 = 0.01;
+
+/// A point asked for, and what the model promises there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Trial {
+    pub(super) theta: Vec<f64>,
+    /// `|D s|`.
+    pub(super) length: f64,
+    pub(super) damping: f64,
+    pub(super) predicted: f64,
+    pub(super) slope: f64,
+    /// Of a correction: the radius if it fails too.
+    pub(super) fallback: Option<f64>,
+}
+
+impl Minimizer {
+    /// Asks for the next trial from the accepted point.
+    pub(super) fn propose(&mut self, best: Point) {
+        let model = Model::new(&best.normal, &best.theta, &self.scale, &self.lower, &self.upper);
+        let step = model.step(self.radius);
+        let theta = self.landing(&best.theta, &step);
+        if !self.options.endless() && (theta == best.theta || step.length <= f64::EPSILON * best.theta_length) {
+            return self.give_up(best);
+        }
+        let taken = self.scaled_step(&best.theta, &theta);
+        self.trial = Trial {
+            theta,
+            length: step.length,
+            damping: step.damping,
+            predicted: model.reduction(&taken).max(0.0),
+            slope: model.slope(&taken),
+            fallback: None,
+        };
+        self.best = Some(best);
+    }
+
+    /// A second chance for a rejected trial: in a narrow curved valley a straight step ends on the wall, and what the
+    /// model did not foresee there is the way back to the floor. The surprise is the gradient at the trial minus the one
+    /// the model expected; undoing it with the trial's own J'J and damping is what geodesic acceleration does (Transtrum &
+    /// Sethna, arXiv:1201.5885), without a further evaluation. It is tried once, if the trial's own model promises that
+    /// the corrected point is better than the best. In the NIST fits it saves a third of all passes.
+    pub(super) fn correction(&self, best: &Point, arrived: &Point, gain: &Gain, fallback: f64) -> Option<Trial> {
+        if self.trial.fallback.is_some() || gain.drowned() {
+            return None;
+        }
+        let before = Model::new(&best.normal, &best.theta, &self.scale, &self.lower, &self.upper);
+        let there = Model::new(&arrived.normal, &arrived.theta, &self.scale, &self.lower, &self.upper);
+        let step = there.back(&before, &self.scaled_step(&best.theta, &arrived.theta), self.trial.damping)?;
+        let promised = best.normal.cost - (arrived.normal.cost - there.reduction(&step.u));
+        // a NaN promises nothing
+        if promised.is_nan() || promised < CORRECTION_GAIN * gain.predicted {
+            return None;
+        }
+        let theta = self.landing(&arrived.theta, &step);
+        let length = norm(&self.scaled_step(&best.theta, &theta));
+        (theta != best.theta).then(|| Trial { theta, length, fallback: Some(fallback), ..self.trial.clone() })
+    }
+
+    /// `D (to - from)`: what a step really is, after theta was rounded.
+    fn scaled_step(&self, from: &[f64], to: &[f64]) -> Vec<f64> {
+        (0..from.len()).map(|j| self.scale[j] * (to[j] - from[j])).collect()
+    }
+
+    /// The point where a step leads: exactly on the bounds that hold it, never outside.
+    fn landing(&self, theta: &[f64], step: &Step) -> Vec<f64> {
+        let coordinate = |j: usize| match step.held[j] {
+            Some(Side::Min) => self.lower[j],
+            Some(Side::Max) => self.upper[j],
+            None if step.u[j] == 0.0 => theta[j],
+            None => (theta[j] + step.u[j] / self.scale[j]).clamp(self.lower[j], self.upper[j]),
+        };
+        (0..theta.len()).map(coordinate).collect()
+    }
+}
