@@ -5,4 +5,10 @@
 
 mod bad_inputs;
 mod commands;
+mod nist;
+mod nist_problems;
+mod parity;
+mod processes;
 mod program;
+mod support;
+mod tidy;
