@@ -137,6 +137,16 @@ const CASES: &[Case] = &[
         "fit --data good.csv --x t --y y --model a*t --p0 a=1 --listen here --workers 1",
         &["--listen", "here", "HOST:PORT"],
     ),
+    (
+        "placement of one",
+        "fit --data good.csv --x t --y y --model a*t --p0 a=1 --placement scattered",
+        &["--placement", "--workers"],
+    ),
+    (
+        "range without listen",
+        "fit --data good.csv --x t --y y --model a*t --p0 a=1 --workers 1..2",
+        &["--workers", "--listen"],
+    ),
     ("sigma and weights", "fit --sigma a --weights b", &["--sigma", "--weights", "exclude"]),
     ("model and builtin", "fit --model a*t --builtin gaussian", &["--model", "--builtin", "exclude"]),
     (
@@ -324,17 +334,32 @@ fn each_is_refused_with_one_clear_message() {
     assert!(failures.is_empty(), "\n{failures}");
 }
 
+#[cfg(feature = "hdf5")]
 #[test]
-fn a_missing_dataset_in_an_hdf5_file_is_named() {
+fn faults_of_hdf5_files_are_told_once_and_by_us() {
+    use nlsq_engine::data::write::{ColumnKind, TableWriter, WriteColumn, WriteOptions};
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("scan.h5"), "not HDF5").unwrap();
-    let answer = nlsq(dir.path(), "fit --data scan.h5 --x t=/entry/t --y /entry/y --model a*t --p0 a=1");
-    assert_eq!(answer.code, Some(2), "{answer:?}");
-    assert!(answer.stderr.contains("scan.h5"), "{}", answer.stderr);
-    assert_eq!(
-        answer.stderr.matches("error: ").count(),
-        1,
-        "the C library prints nothing of its own: {}",
-        answer.stderr
-    );
+    let path = dir.path().join("scan.h5");
+    let columns = ["time", "counts"].map(|name| WriteColumn { name: name.into(), kind: ColumnKind::F64 });
+    let mut writer = TableWriter::create(&path, &columns, &WriteOptions::default()).unwrap();
+    let numbers: Vec<f64> = (0..100).map(f64::from).collect();
+    writer.push(&[&numbers, &numbers]).unwrap();
+    writer.finish().unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(dir.path().join("cut.h5"), &whole[..whole.len() / 2]).unwrap();
+    std::fs::write(dir.path().join("text.h5"), "not HDF5").unwrap();
+    for (line, fragments) in [
+        ("fit --data scan.h5 --x t=/entry/time --y /counts --model a*t --p0 a=1", ["/entry/time", "time"]),
+        ("fit --data scan.h5 --x t=/time --y /entry/counts --model a*t --p0 a=1", ["/entry/counts", "counts"]),
+        ("fit --data cut.h5 --x t=/time --y /counts --model a*t --p0 a=1", ["cut.h5", "cut short"]),
+        ("fit --data text.h5 --x t=/time --y /counts --model a*t --p0 a=1", ["text.h5", "HDF5"]),
+    ] {
+        let answer = nlsq(dir.path(), line);
+        assert_eq!((answer.code, answer.stdout.as_str()), (Some(2), ""), "{answer:?}");
+        for fragment in fragments {
+            assert!(answer.stderr.contains(fragment), "{line}: {}", answer.stderr);
+        }
+        assert_eq!(answer.stderr.matches("rror: ").count(), 1, "the C library prints nothing: {}", answer.stderr);
+    }
+    assert_eq!(nlsq(dir.path(), "fit --data scan.h5 --x t=/time --y /counts --model a*t --p0 a=2").code, Some(0));
 }

@@ -180,6 +180,71 @@ fn every_builtin_model_is_listed_and_described() {
 }
 
 #[test]
+fn every_format_gives_the_same_bits() {
+    use nlsq_engine::data::write::{ColumnKind, TableWriter, WriteColumn, WriteOptions};
+    let dir = tempfile::tempdir().unwrap();
+    let t: Vec<f64> = (0..5000).map(|i| f64::from(i) / 1700.0).collect();
+    let y: Vec<f64> = t.iter().enumerate().map(|(i, t)| 5.0 * (-t).exp() + ((i * 7919 % 101) as f64) / 977.0).collect();
+    let mut answers = Vec::new();
+    let mut formats = vec!["csv", "csv.gz", "npy", "npz", "parquet", "arrow"];
+    if cfg!(feature = "hdf5") {
+        formats.push("h5");
+    }
+    for format in formats {
+        let columns = ["t", "y"].map(|name| WriteColumn { name: name.into(), kind: ColumnKind::F64 });
+        let path = dir.path().join(format!("d.{format}"));
+        let mut writer =
+            TableWriter::create(&path, &columns, &WriteOptions { group_rows: 1000, ..WriteOptions::default() })
+                .unwrap();
+        writer.push(&[&t, &y]).unwrap();
+        writer.finish().unwrap();
+        let line = format!(
+            "fit --data d.{format} --x t --y y --model 'a*exp(-b*t) + c' --p0 a=1,b=2,c=0 --json --progress none"
+        );
+        let answer = nlsq(dir.path(), &format!("{line} --out {format}"));
+        assert_eq!(answer.code, Some(0), "{format}: {answer:?}");
+        let result: Value = serde_json::from_str(&answer.stdout).unwrap();
+        answers.push((format, result["parameters"].clone(), result["cost"].clone()));
+    }
+    for answer in &answers[1..] {
+        assert_eq!((&answer.1, &answer.2), (&answers[0].1, &answers[0].2), "{}", answer.0);
+    }
+}
+
+#[test]
+fn points_that_are_not_finite_are_skipped_on_demand() {
+    let dir = folder();
+    let text = fs::read_to_string(dir.path().join("d.csv")).unwrap();
+    fs::write(dir.path().join("d.csv"), text.replacen("\n0.05,", "\n,", 1).replacen("\n0.07,", "\ninf,", 1)).unwrap();
+    let answer = nlsq(dir.path(), &format!("{FIT} --nonfinite skip --json"));
+    assert_eq!(answer.code, Some(0), "{answer:?}");
+    let result: Value = serde_json::from_str(&answer.stdout).unwrap();
+    assert_eq!((&result["n_used"], &result["n_nonfinite"]), (&198.into(), &2.into()));
+}
+
+#[test]
+fn y_may_be_an_expression_of_columns() {
+    let dir = folder();
+    let line = "fit --data d.csv --x t --y 'log(y - 1)' --mask 't < 1' --model 'a - b*t' --p0 a=0,b=0 --json";
+    let answer = nlsq(dir.path(), line);
+    assert_eq!(answer.code, Some(0), "{answer:?}");
+    let result: Value = serde_json::from_str(&answer.stdout).unwrap();
+    let value = |j: usize| result["parameters"][j]["value"].as_f64().unwrap();
+    assert!((value(0) - 5.0f64.ln()).abs() < 0.05 && (value(1) - 3.0).abs() < 0.1, "{result}");
+    assert_eq!((&result["n_used"], &result["n_masked"]), (&100.into(), &100.into()));
+}
+
+#[test]
+fn a_result_is_written_over_on_demand_only() {
+    let dir = folder();
+    assert_eq!(nlsq(dir.path(), &format!("{FIT} --out run --max-passes 2")).code, Some(3));
+    assert_eq!(nlsq(dir.path(), &format!("{FIT} --out run")).code, Some(2));
+    assert_eq!(result(&dir.path().join("run"))["status"], "max_passes");
+    assert_eq!(nlsq(dir.path(), &format!("{FIT} --out run --overwrite")).code, Some(0));
+    assert_eq!(result(&dir.path().join("run"))["status"], "converged");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_panic() {
     let dir = folder();
     let mut child = Command::new(env!("CARGO_BIN_EXE_nlsq-coordinator"))

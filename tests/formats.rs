@@ -5,15 +5,30 @@ use nlsq_engine::data::write::{ColumnKind, Compression, TableWriter, WriteColumn
 use crate::support::{Run, folder, numbers};
 
 const JOB: &[&str] = &[
-    "--x", "t,u", "--y", "y", "--sigma", "err", "--mask", "keep", "--model", "a*exp(-b*t) + c*u^2", "--p0", "a=1,b=1,c=0",
-    "--tile-points", "2048", "--max-passes", "4",
+    "--x",
+    "t,u",
+    "--y",
+    "y",
+    "--sigma",
+    "err",
+    "--mask",
+    "keep",
+    "--model",
+    "a*exp(-b*t) + c*u^2",
+    "--p0",
+    "a=1,b=1,c=0",
+    "--tile-points",
+    "2048",
+    "--max-passes",
+    "4",
 ];
 
 /// Columns t, u, y, err, keep.
 fn columns(n: usize) -> Vec<Vec<f64>> {
     let column = |seed| numbers(n, seed).collect::<Vec<f64>>();
     let (t, u) = (column(1), column(2));
-    let y = t.iter().zip(&u).zip(numbers(n, 3)).map(|((t, u), noise)| 5.0 * (-3.0 * t).exp() + 0.4 * u * u + 0.1 * noise);
+    let y =
+        t.iter().zip(&u).zip(numbers(n, 3)).map(|((t, u), noise)| 5.0 * (-3.0 * t).exp() + 0.4 * u * u + 0.1 * noise);
     let y = y.collect();
     let err = numbers(n, 4).map(|v| 0.5 + v).collect();
     let keep = numbers(n, 5).map(|v| f64::from(v > 0.1)).collect();
@@ -60,7 +75,8 @@ fn all_formats_give_the_same_bits() {
         for way in [&["--threads", "2"][..], &["--workers", "2"]] {
             let dir = folder.path().join(format!("run-{name}-{}", way[0]));
             let run = Run::fit(dir, &[&["--data", data], JOB, way].concat());
-            let first = first.get_or_insert_with(|| Run::fit(folder.path().join("first"), &[&["--data", data], JOB].concat()));
+            let first =
+                first.get_or_insert_with(|| Run::fit(folder.path().join("first"), &[&["--data", data], JOB].concat()));
             assert_eq!(run.parameters(), first.parameters(), "{name} {way:?}");
             assert_eq!(run.covariance(), first.covariance(), "{name} {way:?}");
             assert_eq!(run.result["n_masked"], first.result["n_masked"], "{name}");
@@ -84,8 +100,10 @@ fn many_files_of_mixed_formats_are_one_dataset() {
     }
     let alone = Run::fit(folder.path().join("alone"), &[&["--data", whole.to_str().unwrap()], JOB].concat());
     let pattern = folder.path().join("part-*");
-    let parts =
-        Run::fit(folder.path().join("parts"), &[&["--data", pattern.to_str().unwrap(), "--workers", "3"], JOB].concat());
+    let parts = Run::fit(
+        folder.path().join("parts"),
+        &[&["--data", pattern.to_str().unwrap(), "--workers", "3"], JOB].concat(),
+    );
     assert_eq!(parts.parameters(), alone.parameters());
     assert_eq!(parts.covariance(), alone.covariance());
 }

@@ -12,7 +12,13 @@ fn certified_digits_from_both_starts() {
             let run = problem.fit(start);
             table.push_str(&format!(
                 "{:<9} ({}) start {}: {:4.1} digits in parameters, {:4.1} in standard errors, {:3} passes, {:?}\n",
-                problem.name, problem.level, start + 1, run.values, run.deviations, run.outcome.passes, run.outcome.status
+                problem.name,
+                problem.level,
+                start + 1,
+                run.values,
+                run.deviations,
+                run.outcome.passes,
+                run.outcome.status
             ));
             runs += 1;
             good += usize::from(run.values >= 6.0);

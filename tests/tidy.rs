@@ -12,8 +12,20 @@ const MAX_LINES: usize = 500;
 
 /// Licences that dependencies may carry; one of several alternatives is enough.
 const LICENCES: &[&str] = &[
-    "MIT", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Zlib", "0BSD", "CC0-1.0",
-    "Unlicense", "Unicode-3.0", "BSL-1.0", "MIT-0", "bzip2-1.0.6",
+    "MIT",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "Zlib",
+    "0BSD",
+    "CC0-1.0",
+    "Unlicense",
+    "Unicode-3.0",
+    "BSL-1.0",
+    "MIT-0",
+    "bzip2-1.0.6",
 ];
 
 /// What a crate of the chain engine, operators, worker, coordinator must not depend on.
@@ -131,7 +143,11 @@ fn only_main_reads_the_environment() {
     for folder in ["engine/src", "operators/src", "worker/src", "coordinator/src"] {
         for path in sources(&root().join(folder)) {
             let text = fs::read_to_string(&path).expect("a source is text");
-            assert!(!text.contains("env::var") || path.ends_with("main.rs"), "{} reads the environment", path.display());
+            assert!(
+                !text.contains("env::var") || path.ends_with("main.rs"),
+                "{} reads the environment",
+                path.display()
+            );
         }
     }
 }

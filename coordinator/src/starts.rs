@@ -154,7 +154,7 @@ mod tests {
             let wanted = sample_rows(n);
             let count: u64 = wanted.runs.iter().map(|run| (run.end - run.start).div_ceil(wanted.stride)).sum();
             assert!(
-                count >= 1 && count <= SAMPLE_ROWS && (n < SAMPLE_ROWS || count >= SAMPLE_ROWS / 2),
+                (1..=SAMPLE_ROWS).contains(&count) && (n < SAMPLE_ROWS || count >= SAMPLE_ROWS / 2),
                 "{n}: {count}"
             );
             assert!(wanted.runs.windows(2).all(|pair| pair[0].end <= pair[1].start), "{n}");

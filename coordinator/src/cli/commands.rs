@@ -64,7 +64,7 @@ fn formula(model: &Builtin) -> String {
 }
 
 fn describe_model(model: &Builtin) -> String {
-    let mut text = format!("{}\n  f(x) = {}\n\nparameters\n", model.name(), formula(model));
+    let mut text = format!("{}: {}\n  f(x) = {}\n\nparameters\n", model.name(), model.description(), formula(model));
     let width = model.parameters().iter().map(|p| p.name.len()).max().unwrap_or(0);
     for parameter in model.parameters() {
         let bounds = match (parameter.min.is_finite(), parameter.max.is_finite()) {

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{JobError, suggest};
 use super::keys::{self, KEYS, Key, PARAMETER_KEYS, SECTIONS};
-use super::parameters::{Entries, Start};
+use super::parameters::{Entries, Entry, Start};
 use super::value::{self, Value};
 
 /// Where something stands in the job file, in bytes.
@@ -166,31 +166,34 @@ impl JobFile {
                 }
             }
         }
+        entry.settle(fixed, value.as_ref().map(|(value, _)| *value), start).map_err(|(field, expected)| {
+            let place = match &value {
+                Some((_, span)) if !fixed => span.clone(),
+                _ => name.span(),
+            };
+            self.error(place, format!("{}: {expected}", path(field)), None)
+        })
+    }
+}
+
+impl Entry {
+    /// Start and fixed value from the keys of one entry; refused with the key at fault and what was expected.
+    fn settle(
+        &mut self,
+        fixed: bool,
+        value: Option<f64>,
+        start: Option<Start>,
+    ) -> Result<(), (&'static str, &'static str)> {
         match (fixed, value, start) {
-            (true, Some(_), Some(_)) => Err(self.error(
-                name.span(),
-                format!("{}: a fixed parameter takes value or start, not both", path("fixed")),
-                None,
-            )),
-            (true, Some((value, _)), None) | (true, None, Some(Start::Given(value))) => {
-                entry.fixed = Some(value);
-                Ok(())
+            (true, Some(_), Some(_)) => return Err(("fixed", "a fixed parameter takes value or start, not both")),
+            (true, Some(value), None) | (true, None, Some(Start::Given(value))) => self.fixed = Some(value),
+            (true, None, _) => return Err(("fixed", "a fixed parameter needs its value: value = 1.0")),
+            (false, Some(_), _) => {
+                return Err(("value", "it is for fixed parameters; expected start, or fixed = true beside it"));
             }
-            (true, None, _) => Err(self.error(
-                name.span(),
-                format!("{}: a fixed parameter needs its value: value = 1.0", path("fixed")),
-                None,
-            )),
-            (false, Some((_, span)), _) => {
-                let message =
-                    format!("{} is for fixed parameters; expected start, or fixed = true beside it", path("value"));
-                Err(self.error(span, message, None))
-            }
-            (false, None, start) => {
-                entry.start = start;
-                Ok(())
-            }
+            (false, None, start) => self.start = start,
         }
+        Ok(())
     }
 }
 

@@ -69,54 +69,78 @@ pub const PARAMETER_KEYS: [(&str, &str); 5] = [
 ];
 
 /// Every key outside `[parameters]`.
+#[rustfmt::skip] // a table: one entry a row
 pub static KEYS: &[Key] = &[
-    key("model", "expression", Kind::Text, "", "Model as an expression of the variables; every name that is not bound by --x is a parameter")
+    key("model", "expression", Kind::Text, "",
+        "Model as an expression of the variables; every name that is not bound by --x is a parameter")
         .flag("model", "EXPR"),
-    key("model", "builtin", Kind::Text, "", "Built-in model instead of an expression; `nlsq-coordinator models` lists them")
-        .flag("builtin", "NAME"),
-    key("data", "files", Kind::Files, "", "Data files or globs, in the dataset's order: .parquet .arrow/.feather .csv[.gz] .npy .npz .h5/.hdf5/.hdf/.nxs; may be repeated")
-        .flag("data", "FILE|GLOB"),
-    key("data", "x", Kind::Columns, "", "Independent variables: NAME or NAME=SOURCE, separated by commas; may be repeated")
+    key("model", "builtin", Kind::Text, "",
+        "Built-in model instead of an expression; `nlsq-coordinator models` lists them").flag("builtin", "NAME"),
+    key("data", "files", Kind::Files, "",
+        "Data files or globs, in the dataset's order: .parquet .arrow/.feather .csv[.gz] .npy .npz \
+         .h5/.hdf5/.hdf/.nxs; may be repeated").flag("data", "FILE|GLOB"),
+    key("data", "x", Kind::Columns, "",
+        "Independent variables: NAME or NAME=SOURCE, separated by commas; may be repeated")
         .flag("x", "NAME[,NAME...]"),
-    key("data", "y", Kind::Text, "", "Response: a column, NAME=SOURCE, or an expression of columns").flag("y", "COLUMN"),
-    key("data", "sigma", Kind::Text, "none: every point counts alike", "Standard deviation of y").flag("sigma", "COLUMN"),
-    key("data", "weights", Kind::Text, "none", "Weights w = 1/sigma^2 instead of sigma").flag("weights", "COLUMN"),
-    key("data", "mask", Kind::Text, "none", "Points to keep: true or non-zero").flag("mask", "COLUMN"),
-    key("data", "csv", Kind::Text, "sep=,", "How CSV files are written, such as 'sep=;,comment=#,header=no'").flag("csv", "OPTIONS"),
-    key("data", "base", Kind::Path, "directory of the job file", "Directory that relative names of data files start from"),
-    key("fit", "p0", Kind::Starts, "", "Starts: 'a=1,b=2', or auto to estimate them from the data (built-in models only). In a job file: \"auto\"; single starts stand in [parameters]")
-        .flag("p0", "'a=1,b=2'|auto"),
-    key("fit", "method", Kind::Choice(&["hybrid", "lm", "trf"]), "hybrid", "Minimizer; lm takes no bounds and no loss but linear")
-        .flag("method", "METHOD"),
-    key("fit", "absolute_sigma", Kind::Switch, "false", "sigma is known, not relative: the covariance is not scaled by the reduced chi square")
+    key("data", "y", Kind::Text, "",
+        "Response: a column, NAME=SOURCE, or an expression of columns").flag("y", "COLUMN"),
+    key("data", "sigma", Kind::Text, "none: every point counts alike",
+        "Standard deviation of y").flag("sigma", "COLUMN"),
+    key("data", "weights", Kind::Text, "none",
+        "Weights w = 1/sigma^2 instead of sigma").flag("weights", "COLUMN"),
+    key("data", "mask", Kind::Text, "none",
+        "Points to keep: true or non-zero").flag("mask", "COLUMN"),
+    key("data", "csv", Kind::Text, "commas, in .tsv files tabs, with a header line",
+        "How CSV files are written, such as 'sep=;,comment=#,header=no'").flag("csv", "OPTIONS"),
+    key("data", "base", Kind::Path, "directory of the job file",
+        "Directory that relative names of data files start from"),
+    key("fit", "p0", Kind::Starts, "",
+        "Starts: 'a=1,b=2', or auto to estimate them from the data (built-in models only). In a job file: \
+         \"auto\"; single starts stand in [parameters]").flag("p0", "'a=1,b=2'|auto"),
+    key("fit", "method", Kind::Choice(&["hybrid", "lm", "trf"]), "hybrid",
+        "Minimizer; lm takes no bounds and no loss but linear").flag("method", "METHOD"),
+    key("fit", "absolute_sigma", Kind::Switch, "false",
+        "sigma is known, not relative: the covariance is not scaled by the reduced chi square")
         .flag("absolute-sigma", ""),
-    key("fit", "loss", Kind::Choice(&["linear", "soft_l1", "huber", "cauchy", "arctan"]), "linear", "Robust loss rho of the squared residual, as in SciPy")
-        .flag("loss", "LOSS"),
-    key("fit", "loss_scale", Kind::Positive, "1", "Residual, in units of sigma, beyond which the loss bends").flag("loss-scale", "S"),
-    key("fit", "nonfinite", Kind::Choice(&["error", "skip"]), "error", "What to do with points that hold NaN, infinity or null")
-        .flag("nonfinite", "WHAT"),
-    key("fit", "xtol", Kind::Tolerance, "1e-10", "Relative length of a step below which the fit has converged; 0 switches the test off")
-        .flag("xtol", "TOL"),
-    key("fit", "ftol", Kind::Tolerance, "1e-10", "Relative fall of the residual length still to be had below which the fit has converged; 0 switches the test off")
-        .flag("ftol", "TOL"),
-    key("fit", "gtol", Kind::Tolerance, "1e-10", "Cosine between residual and Jacobian columns below which the fit has converged; 0 switches the test off")
-        .flag("gtol", "TOL"),
-    key("fit", "max_passes", Kind::Count, "200", "Passes over the data after which the fit ends").flag("max-passes", "N"),
-    key("fit", "device", Kind::Choice(&["auto", "cpu"]), "auto", "What evaluates the points").flag("device", "DEVICE"),
-    key("fit", "threads", Kind::Count, "one per CPU core", "Compute threads of each worker").flag("threads", "N"),
-    key("fit", "tile_points", Kind::TilePoints, "65536", "Points of a tile, a multiple of 2048; the bits of every sum depend on it")
-        .flag("tile-points", "N"),
-    key("cluster", "workers", Kind::Workers, "none: this process alone", "Worker processes to start here, or with --listen to wait for")
-        .flag("workers", "N|MIN..MAX"),
-    key("cluster", "listen", Kind::Text, "none", "Address on which workers of other hosts join").flag("listen", "ADDR"),
-    key("cluster", "token_file", Kind::Path, "made on first use", "File with the secret that the cluster's processes share").flag("token-file", "FILE"),
-    key("cluster", "placement", Kind::Choice(&["contiguous", "scattered"]), "contiguous", "How tiles are dealt to workers; the result does not depend on it")
-        .flag("placement", "HOW"),
-    key("output", "dir", Kind::Path, "runs/<UTC time>-<name>", "Directory of the run").flag("out", "DIR"),
-    key("output", "overwrite", Kind::Switch, "false", "Write into a directory that already holds a result").flag("overwrite", ""),
-    key("output", "progress", Kind::Choice(&["auto", "plain", "json", "none"]), "auto", "Progress on stderr: a bar on a terminal and plain lines elsewhere (auto), plain lines, JSON lines, or none")
-        .flag("progress", "HOW"),
-    key("output", "json", Kind::Switch, "false", "Print result.json on stdout, and nothing else there").flag("json", ""),
+    key("fit", "loss", Kind::Choice(&["linear", "soft_l1", "huber", "cauchy", "arctan"]), "linear",
+        "Robust loss rho of the squared residual, as in SciPy").flag("loss", "LOSS"),
+    key("fit", "loss_scale", Kind::Positive, "1",
+        "Residual, in units of sigma, beyond which the loss bends").flag("loss-scale", "S"),
+    key("fit", "nonfinite", Kind::Choice(&["error", "skip"]), "error",
+        "What to do with points that hold NaN, infinity or null").flag("nonfinite", "WHAT"),
+    key("fit", "xtol", Kind::Tolerance, "1e-10",
+        "Relative length of a step below which the fit has converged; 0 switches the test off").flag("xtol", "TOL"),
+    key("fit", "ftol", Kind::Tolerance, "1e-10",
+        "Relative fall of the residual length still to be had below which the fit has converged; 0 switches \
+         the test off").flag("ftol", "TOL"),
+    key("fit", "gtol", Kind::Tolerance, "1e-10",
+        "Cosine between residual and Jacobian columns below which the fit has converged; 0 switches the test \
+         off").flag("gtol", "TOL"),
+    key("fit", "max_passes", Kind::Count, "200",
+        "Passes over the data after which the fit ends").flag("max-passes", "N"),
+    key("fit", "device", Kind::Choice(&["auto", "cpu"]), "auto",
+        "What evaluates the points").flag("device", "DEVICE"),
+    key("fit", "threads", Kind::Count, "one per CPU core",
+        "Compute threads of each worker").flag("threads", "N"),
+    key("fit", "tile_points", Kind::TilePoints, "65536",
+        "Points of a tile, a multiple of 2048; the bits of every sum depend on it").flag("tile-points", "N"),
+    key("cluster", "workers", Kind::Workers, "none: this process alone",
+        "Worker processes to start here, or with --listen to wait for").flag("workers", "N|MIN..MAX"),
+    key("cluster", "listen", Kind::Text, "none",
+        "Address on which workers of other hosts join").flag("listen", "ADDR"),
+    key("cluster", "token_file", Kind::Path, "made on first use",
+        "File with the secret that the cluster's processes share").flag("token-file", "FILE"),
+    key("cluster", "placement", Kind::Choice(&["contiguous", "scattered"]), "contiguous",
+        "How tiles are dealt to workers; the result does not depend on it").flag("placement", "HOW"),
+    key("output", "dir", Kind::Path, "runs/<UTC time>-<name>",
+        "Directory of the run").flag("out", "DIR"),
+    key("output", "overwrite", Kind::Switch, "false",
+        "Write into a directory that already holds a result").flag("overwrite", ""),
+    key("output", "progress", Kind::Choice(&["auto", "plain", "json", "none"]), "auto",
+        "Progress on stderr: a bar on a terminal and plain lines elsewhere (auto), plain lines, JSON lines, \
+         or none").flag("progress", "HOW"),
+    key("output", "json", Kind::Switch, "false",
+        "Print result.json on stdout, and nothing else there").flag("json", ""),
 ];
 
 /// The key of this section and name.

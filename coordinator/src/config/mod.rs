@@ -1,5 +1,5 @@
-//! The job: everything that decides what is fitted and how, merged from job file and flags and checked as far as that is
-//! possible without reading data.
+//! The job: everything that decides what is fitted and how, merged from job file and flags and checked as far as that
+//! is possible without reading data.
 
 pub mod columns;
 pub mod error;
@@ -336,10 +336,20 @@ fn read_cluster(settings: &Settings) -> Result<ClusterSettings, JobError> {
         }
     }
     let token_file = settings.path("cluster", "token_file")?;
-    if token_file.is_some() && workers.is_none() {
-        let message = "--token-file (cluster.token_file) is for several processes; expected --workers beside it";
-        return Err(settings.error("cluster", "token_file", message));
-    }
+    let refuse = |name: &str, message: &str| Err(settings.error("cluster", name, message));
+    match (workers, &listen) {
+        (None, _) if settings.is_set("cluster", "placement") => {
+            refuse("placement", "--placement (cluster.placement) is for several workers; expected --workers beside it")
+        }
+        (Some((min, max)), None) if min != max => {
+            refuse("workers", "--workers MIN..MAX is for workers that join: expected --listen beside it, or one number")
+        }
+        (_, None) if token_file.is_some() => refuse(
+            "token_file",
+            "--token-file (cluster.token_file) is for workers that join; expected --listen beside it",
+        ),
+        _ => Ok(()),
+    }?;
     let placement = chosen(settings, "cluster", "placement", &PLACEMENTS);
     Ok(ClusterSettings { workers, listen, token_file, placement })
 }

@@ -166,7 +166,7 @@ fn faults_of_a_file_name_their_line() {
     expect(
         "c = { value = 0.5, fixed = true }",
         "c = { value = 0.5 }",
-        "parameters.c.value is for fixed parameters; expected start, or fixed = true beside it",
+        "parameters.c.value: it is for fixed parameters; expected start, or fixed = true beside it",
     );
     expect(
         "method = \"hybrid\"",
@@ -200,7 +200,9 @@ fn faults_of_flags_name_the_flag() {
     expect(&["--method", "lm", "--bounds", "a=0:1"], "method lm takes no bounds, found bounds of \"a\"");
     expect(&["--method", "lm", "--loss", "huber"], "method lm takes no loss but linear");
     expect(&["--listen", "127.0.0.1:0"], "needs --workers");
-    expect(&["--token-file", "t"], "expected --workers beside it");
+    expect(&["--token-file", "t", "--workers", "2"], "expected --listen beside it");
+    expect(&["--placement", "scattered"], "expected --workers beside it");
+    expect(&["--workers", "2..3"], "expected --listen beside it");
     expect(&["--x", "t"], "the variable \"t\" is given twice");
     expect(&["--sigma", "--mask"], "--sigma: expected a value, found the flag --mask");
     expect(&["--csv", "sep"], "sep");
@@ -239,7 +241,10 @@ fn a_job_reads_back_from_what_it_writes() {
     round_trip(job());
     round_trip(from_file(FILE, &[]).unwrap());
     round_trip(from_file(FILE, &["--csv", "sep=;,comment=#,header=no", "--threads", "3", "--p0", "a=1e-300"]).unwrap());
-    round_trip(with(&["--sigma", "s", "--absolute-sigma", "--token-file", "secret", "--workers", "3"]).unwrap());
+    round_trip(
+        with(&["--sigma", "s", "--absolute-sigma", "--token-file", "secret", "--workers", "3", "--listen", "[::1]:0"])
+            .unwrap(),
+    );
     let builtin = ["--data", "d.csv", "--x", "t='a \"b\"'", "--y", "log(y)", "--builtin", "gaussian", "--p0", "auto"];
     round_trip(Job::read(None, &flags(&builtin)).unwrap());
     let open = [&builtin[..], &["--bounds", "sigma=:9"]].concat();

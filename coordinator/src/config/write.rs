@@ -69,7 +69,7 @@ impl Job {
             ("cluster", "workers") => cluster.workers.map(|(min, max)| Value::Workers(min, max)),
             ("cluster", "listen") => cluster.listen.clone().map(Value::Text),
             ("cluster", "token_file") => path(&cluster.token_file),
-            ("cluster", "placement") => text(word_of(&PLACEMENTS, cluster.placement)),
+            ("cluster", "placement") => cluster.workers.and_then(|_| text(word_of(&PLACEMENTS, cluster.placement))),
             ("output", "dir") => path(&output.dir),
             ("output", "overwrite") => Some(Value::Switch(output.overwrite)),
             ("output", "progress") => text(word_of(&PROGRESS, output.progress)),
