@@ -11,13 +11,8 @@ fn certified_digits_from_both_starts() {
         for start in [0, 1] {
             let run = problem.fit(start);
             table.push_str(&format!(
-                "{:<9} start {}: {:4.1} digits in parameters, {:4.1} in standard errors, {:3} passes, {:?}\n",
-                problem.name,
-                start + 1,
-                run.values,
-                run.deviations,
-                run.outcome.passes,
-                run.outcome.status
+                "{:<9} ({}) start {}: {:4.1} digits in parameters, {:4.1} in standard errors, {:3} passes, {:?}\n",
+                problem.name, problem.level, start + 1, run.values, run.deviations, run.outcome.passes, run.outcome.status
             ));
             runs += 1;
             good += usize::from(run.values >= 6.0);

@@ -27,7 +27,7 @@ fn check(extra: &[&str]) {
         Run::fit(folder.path().join(name), &job)
     };
     let alone = run("alone", &["--threads", "1"]);
-    assert_eq!(alone.result["n_used"], 30 * 2_048 + 1_001);
+    assert_eq!(alone.result["n_points"], 30 * 2_048 + 1_001);
     for (k, way) in WAYS.iter().enumerate() {
         let other = run(&format!("way{k}"), way);
         assert_eq!(other.parameters(), alone.parameters(), "{way:?} {extra:?}");

@@ -35,12 +35,13 @@ impl Embedded {
 }
 
 impl Crew for Embedded {
+    /// One for each CPU core it uses: embedded, a worker is a thread.
     fn workers(&self) -> usize {
-        1
+        self.threads
     }
 
     fn device(&self) -> String {
-        format!("{}, {} threads", Blocks::new().name(), self.threads)
+        Blocks::new().name()
     }
 
     fn load(&mut self, observer: &mut dyn Observer) -> Result<Loaded, CrewError> {

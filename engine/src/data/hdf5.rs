@@ -8,7 +8,9 @@
 use std::ops::Range;
 
 use hdf5::types::{FloatSize, H5Type, IntSize, TypeDescriptor};
-use hdf5::{Dataset, File, Group, Hyperslab, IndexType, IterationOrder, LocationType, Selection, SliceOrIndex};
+use hdf5::{
+    Dataset, File, Group, Hyperslab, IndexType, IterationOrder, LocationToken, LocationType, Selection, SliceOrIndex,
+};
 
 use super::hdf5_records::{Records, filter_refusal, storage};
 use super::scalar::{Inexact, Kind, exact};
@@ -17,8 +19,8 @@ use super::table::{BLOCK_ROWS, Column, Fault, Field, FileRef, RowSink, Rows, Tab
 
 /// Chunks that are cut by a block stay in memory up to this size for each dataset.
 const CHUNK_CACHE_BYTES: usize = 64 << 20;
-/// Groups within groups that are looked into; links may go in circles.
-const DEEPEST: usize = 16;
+/// Groups within groups that are looked into.
+const DEEPEST: usize = 32;
 /// Datasets that are listed at most.
 const MOST_DATASETS: usize = 100_000;
 
@@ -48,22 +50,28 @@ impl Hdf5Table {
     pub(crate) fn open(file: FileRef) -> Result<Self, DataError> {
         let handle = open(&file)?;
         let mut table = Self { file, fields: Vec::new(), sources: Vec::new(), records: Vec::new(), run_rows: 1 << 20 };
-        table.walk(&handle, "", 0);
+        table.walk(&handle, "", &mut Vec::new());
         if table.fields.is_empty() {
             return Err(table.file.error("it holds no dataset"));
         }
         Ok(table)
     }
 
-    fn walk(&mut self, group: &Group, path: &str, depth: usize) {
+    /// Lists a group; `around` are the groups it is in, since links may go in circles.
+    fn walk(&mut self, group: &Group, path: &str, around: &mut Vec<LocationToken>) {
+        let Ok(info) = group.loc_info() else { return };
+        if around.contains(&info.token) || around.len() > DEEPEST {
+            return;
+        }
+        around.push(info.token);
         // a group that cannot be listed holds nothing that could be used
         let links = group.links(IndexType::Name, IterationOrder::Increasing).unwrap_or_default();
         for (name, _) in links {
             let path = format!("{path}/{name}");
             match group.loc_type_by_name(&name) {
-                Ok(LocationType::Group) if depth < DEEPEST => {
+                Ok(LocationType::Group) => {
                     if let Ok(inner) = group.group(&name) {
-                        self.walk(&inner, &path, depth + 1);
+                        self.walk(&inner, &path, around);
                     }
                 }
                 Ok(LocationType::Dataset) if self.fields.len() < MOST_DATASETS => {
@@ -74,13 +82,15 @@ impl Hdf5Table {
                 _ => {} // committed types, and links to what is not there
             }
         }
+        around.pop();
     }
 
     fn add(&mut self, dataset: &Dataset, path: String) {
         let shape = dataset.shape();
         let rows = shape.first().copied().unwrap_or(1) as u64;
         let descriptor = dataset.dtype().and_then(|dtype| dtype.to_descriptor());
-        let type_name = descriptor.as_ref().map_or("a type of its own".to_owned(), type_name);
+        let unknown = half(dataset).map_or("a type of its own", Kind::name);
+        let type_name = descriptor.as_ref().map_or(unknown.to_owned(), type_name);
         let mut field = Field { storage: storage(dataset), ..Field::column(path.clone(), type_name, rows) };
         if let Some(chunk) = dataset.chunk() {
             self.run_rows = self.run_rows.max(chunk.first().map_or(0, |&rows| rows as u64)).min(1 << 22);
@@ -100,7 +110,7 @@ impl Hdf5Table {
                 Err(why) => self.push(Field { refusal: Some(why), ..field }, Source::Nothing),
             };
         }
-        let kind = descriptor.ok().and_then(|descriptor| kind_of(&descriptor));
+        let kind = descriptor.ok().and_then(|descriptor| kind_of(&descriptor)).or_else(|| half(dataset));
         match kind {
             Some(kind) => {
                 let source = Source::Numbers { path, kind, two_dimensional: shape.len() == 2 };
@@ -152,6 +162,12 @@ pub(super) fn kind_of(descriptor: &TypeDescriptor) -> Option<Kind> {
     })
 }
 
+/// Whether numbers are 16-bit floats, which the library widens; its interface has no name for them.
+fn half(dataset: &Dataset) -> Option<Kind> {
+    let dtype = dataset.dtype().ok()?;
+    (dtype.size() == 2 && dtype.to_descriptor().is_err() && dtype.conv_to::<f32>().is_some()).then_some(Kind::F16)
+}
+
 fn type_name(descriptor: &TypeDescriptor) -> String {
     match (kind_of(descriptor), descriptor) {
         (Some(kind), _) => kind.name().to_owned(),
@@ -172,14 +188,14 @@ fn open(file: &FileRef) -> Result<File, DataError> {
         let text = error.to_string();
         let told = error.stack().map(|stack| stack.iter().map(|frame| frame.desc().to_owned()).collect::<Vec<_>>().join(" "));
         let all = format!("{text} {}", told.unwrap_or_default());
-        if all.contains("lock file") {
-            return file.error("another process has it open for writing; if that is known to be safe, HDF5_USE_FILE_LOCKING=FALSE reads it all the same");
+        if all.contains("signature") {
+            return file.error("its content is not HDF5");
         }
         if all.contains("truncated") {
             return file.error("it is cut short, or its writer has not closed it");
         }
-        if all.contains("signature") {
-            return file.error("its content is not HDF5");
+        if all.contains("unable to lock file") {
+            return file.error("another process has it open for writing; if that is known to be safe, HDF5_USE_FILE_LOCKING=FALSE reads it all the same");
         }
         file.error(format!("it is not a complete HDF5 file: {text}"))
     })

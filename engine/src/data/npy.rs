@@ -14,6 +14,9 @@ use super::scalar::{Inexact, Scalar};
 use super::source::DataError;
 use super::table::{Column, Fault, Field, FileRef, RowSink, Rows, Table, blocks};
 
+/// Columns of an array that are listed; a damaged header may promise any number of them for no bytes.
+const MOST_COLUMNS: u64 = 1 << 20;
+
 /// Bytes at positions.
 pub(crate) trait ReadAt {
     /// Fills `buffer` from `offset` on.
@@ -58,22 +61,25 @@ struct Member {
 }
 
 impl Array {
-    /// Lays an array out by its header. The error is what is wrong, without the file's name.
-    pub(crate) fn new(header: &Header) -> Result<Self, String> {
+    /// Lays out an array of `available` bytes, header included, by its header. The error is what is wrong, without the
+    /// file's name.
+    pub(crate) fn new(header: &Header, available: u64) -> Result<Self, String> {
         let (rows, width) = match header.shape[..] {
             [rows] => (rows, None),
             [rows, width] => (rows, Some(width)),
             _ => return Err(format!("its shape is {}; expected (rows,) or (rows, columns)", header.shape_text())),
         };
-        let mut array = Self {
-            fields: Vec::new(),
-            total_bytes: 0,
-            rows,
-            data_start: header.bytes,
-            members: Vec::new(),
-            stride: None,
-        };
         let item = header.descr.size();
+        let data = item.checked_mul(rows).and_then(|bytes| bytes.checked_mul(width.unwrap_or(1)));
+        let total_bytes = data.and_then(|bytes| bytes.checked_add(header.bytes)).ok_or("its shape is too large")?;
+        if total_bytes > available {
+            return Err(format!("it is cut short: its header promises {total_bytes} bytes, it has {available}"));
+        }
+        if width.is_some_and(|width| width > MOST_COLUMNS) {
+            return Err(format!("its shape is {}: more than {MOST_COLUMNS} columns", header.shape_text()));
+        }
+        let mut array =
+            Self { fields: Vec::new(), total_bytes, rows, data_start: header.bytes, members: Vec::new(), stride: None };
         match (&header.descr, width) {
             (Descr::Record(_), Some(_)) => {
                 return Err(format!("it holds records in the shape {}; expected (rows,)", header.shape_text()));
@@ -92,15 +98,13 @@ impl Array {
             (descr, width) => {
                 let width_or_one = width.unwrap_or(1);
                 let apart = header.fortran_order && width.is_some();
-                let step = if apart { item.checked_mul(rows) } else { Some(item) }.ok_or("its shape is too large")?;
+                let step = if apart { item * rows } else { item };
                 for k in 0..width_or_one {
                     array.add(&format!("c{k}"), descr, k * step);
                 }
                 array.stride = if apart { None } else { Some((item * width_or_one) as usize) };
             }
         }
-        let data = item.checked_mul(rows).and_then(|b| b.checked_mul(width.unwrap_or(1)));
-        array.total_bytes = data.and_then(|b| b.checked_add(header.bytes)).ok_or("its shape is too large")?;
         Ok(array)
     }
 
@@ -176,13 +180,7 @@ impl NpyTable {
     pub(crate) fn open(file: FileRef) -> Result<Self, DataError> {
         let mut handle = file.open()?;
         let header = Header::read(&mut handle).map_err(|what| file.error(what))?;
-        let array = Array::new(&header).map_err(|what| file.error(what))?;
-        if array.total_bytes > file.bytes {
-            return Err(file.error(format!(
-                "it is cut short: its header promises {} bytes, it has {}",
-                array.total_bytes, file.bytes
-            )));
-        }
+        let array = Array::new(&header, file.bytes).map_err(|what| file.error(what))?;
         Ok(Self { file, array })
     }
 }

@@ -78,16 +78,10 @@ impl NpzTable {
             Ok(header) => header,
             Err(what) => return self.add_unreadable(key, "no array", what),
         };
-        let array = match Array::new(&header) {
+        let array = match Array::new(&header, size) {
             Ok(array) => array,
             Err(what) => return self.add_unreadable(key, &header.descr.name(), what),
         };
-        if array.total_bytes > size {
-            return Err(self.file.error(format!(
-                "array \"{key}\" is cut short: its header promises {} bytes, it has {size}",
-                array.total_bytes
-            )));
-        }
         let content = match (method, start) {
             (CompressionMethod::Stored, Some(start)) => Content::Stored(start),
             _ => Content::Deflated(OnceLock::new()),

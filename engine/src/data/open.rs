@@ -22,6 +22,7 @@ const BEGINNINGS: &[(&[u8], &str, &str)] = &[
     (b"FEA1", "a Feather version 1 file", ""),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file", ".h5"),
     (b"\x1f\x8b", "gzip-compressed", ".csv.gz"),
+    (b"\xff\xff\xff\xff", "an Arrow stream", ""),
     (b"\xff\xfe", "UTF-16 text", ""),
     (b"\xfe\xff", "UTF-16 text", ""),
 ];

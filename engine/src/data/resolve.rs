@@ -112,8 +112,10 @@ impl Resolver<'_> {
             return Ok((name, Output::Read(read)));
         }
         let quoted = text.bare != text.text || text.bound.as_ref().is_some_and(|(_, source)| source.quoted);
-        let meant_as_source =
-            quoted || is_name(&source) || source.starts_with('/') || Format::of_path(source.as_ref()).is_ok();
+        let meant_as_source = quoted
+            || source.split('.').all(is_name)
+            || source.starts_with('/')
+            || Format::of_path(source.as_ref()).is_ok();
         if meant_as_source {
             return Err(self.missing(role, &source));
         }
@@ -214,12 +216,16 @@ impl Resolver<'_> {
 /// Why a table has no column `wanted`, and what it has.
 pub(crate) fn not_there(table: &dyn Table, label: &str, wanted: &str) -> String {
     let fields = table.fields();
-    let wide = fields.iter().find(|field| field.name == wanted).and_then(|field| field.width);
-    if let Some(width) = wide {
+    let known = |name: &str| fields.iter().find(|f| f.name == name || f.name.strip_prefix('/') == Some(name));
+    if let Some(width) = known(wanted).and_then(|field| field.width) {
         let last = width.saturating_sub(1);
         return format!(
             "\"{wanted}\" in {label} has two dimensions; expected one of its columns, {wanted}.c0 to {wanted}.c{last}"
         );
+    }
+    let around = wanted.rsplit_once('.').and_then(|(around, _)| known(around));
+    if let Some((around, why)) = around.and_then(|field| field.refusal.as_ref().map(|why| (&field.name, why))) {
+        return format!("{label} has no column \"{wanted}\": in \"{around}\", {why}");
     }
     let names: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
     let hint = table.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();

@@ -1,7 +1,5 @@
 //! The language as a whole: precedence, names, errors, printing.
 
-use std::time::Instant;
-
 use expect_test::expect;
 use proptest::prelude::*;
 
@@ -259,13 +257,9 @@ fn gaussians(count: usize) -> String {
 }
 
 #[test]
-fn large_models_are_read_in_milliseconds() {
-    let text = gaussians(21);
-    let start = Instant::now();
-    let model = model(&text).unwrap();
-    let seconds = start.elapsed().as_secs_f64();
+fn large_models_stay_linear_in_their_terms() {
+    let model = model(&gaussians(21)).unwrap();
     assert_eq!(model.parameters().len(), 64);
-    assert!(seconds < 0.1, "{seconds} s"); // 0.2 ms on the development machine; a loaded one is allowed much more
     // the derivatives of one peak do not touch the others
     assert!(model.graph().nodes().len() < 21 * 13 + 10, "{}", model.graph().nodes().len());
 }

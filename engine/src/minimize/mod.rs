@@ -230,7 +230,7 @@ impl Minimizer {
         let verdict = gain.verdict();
         let accepted = arrived.as_ref().filter(|_| verdict == Verdict::Accept);
         self.record(&normal, accepted.unwrap_or(&best).gradient_norm, accepted.is_some());
-        if self.passes == 2 {
+        if self.iterations == 0 {
             // the first radius was a guess; the first step is a measure
             self.radius = self.radius.min(self.trial.length);
         }
@@ -263,6 +263,7 @@ impl Minimizer {
             slope: self.trial.slope,
             slope_after,
             cut: self.trial.damping > 0.0,
+            cost: best.normal.cost,
             rounding: best.cost_rounding,
             offset_before: best.offset(),
             offset_after: arrived.map_or(f64::INFINITY, Point::offset),

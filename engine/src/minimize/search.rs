@@ -15,6 +15,9 @@ const STRONGEST_SHRINK: f64 = 0.1;
 /// A promise up to so many roundings of the cost counts as drowned in them if nothing came of it.
 const DROWNED: f64 = 10.0;
 
+/// Changes of cost up to this part of it may turn out to be rounding that no estimate foresaw.
+const UNFORESEEN: f64 = 1e-7;
+
 /// An accepted polishing step lowers the offset at least to this part.
 const POLISH: f64 = 0.9;
 
@@ -31,6 +34,8 @@ pub(super) struct Gain {
     pub(super) slope_after: f64,
     /// Whether the radius cut the step.
     pub(super) cut: bool,
+    /// Cost at the accepted point.
+    pub(super) cost: f64,
     /// Differences below this are rounding.
     pub(super) rounding: f64,
     /// Offset at the accepted point.
@@ -60,7 +65,15 @@ impl Gain {
 
     /// What came of the step cannot be told from rounding, and not much more was promised.
     pub(super) fn drowned(&self) -> bool {
-        self.predicted <= DROWNED * self.rounding && self.actual.abs() <= self.rounding
+        self.predicted <= DROWNED * self.rounding && self.actual.abs() <= self.rounding || self.unexplained()
+    }
+
+    /// A small change of the cost of which the gradients at both ends know nothing. A smooth cost cannot do that; one whose
+    /// residuals are small differences of large numbers can, by rounding.
+    fn unexplained(&self) -> bool {
+        let small = UNFORESEEN * self.cost;
+        let gap = (self.actual - self.seen_by_gradients()).abs();
+        self.predicted <= small && self.actual.abs() <= small && gap > 0.5 * self.actual.abs().max(self.predicted)
     }
 
     /// The reduction as the gradients at both ends see it, by the trapezoid rule: they keep their digits where the costs
@@ -114,6 +127,7 @@ mod tests {
         slope: -4.0,
         slope_after: 0.0,
         cut: true,
+        cost: 10.0,
         rounding: 1e-13,
         offset_before: 0.5,
         offset_after: 0.4,
@@ -145,6 +159,9 @@ mod tests {
         let uphill = Gain { offset_after: 0.5, slope: -2e-15, slope_after: 3e-15, far: true, ..drowned };
         assert_eq!(uphill.verdict(), Verdict::Floor);
         assert_eq!(Gain { slope_after: 1e-15, ..uphill }.verdict(), Verdict::Accept);
-        assert_eq!(Gain { actual: -1e-12, ..drowned }.verdict(), Verdict::Reject, "a rise beyond rounding is a rise");
+        let rise = Gain { actual: -1e-12, slope: -1e-15, slope_after: 2e-12, offset_after: 0.5, ..drowned };
+        assert_eq!(rise.verdict(), Verdict::Reject, "a rise beyond rounding is a rise");
+        let noise = Gain { slope_after: 1e-16, ..rise };
+        assert_eq!(noise.verdict(), Verdict::Floor, "unless the gradients know nothing of it");
     }
 }

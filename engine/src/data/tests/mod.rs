@@ -48,5 +48,8 @@ pub(super) fn refusal(spec: &DatasetSpec) -> String {
 
 mod columns;
 mod csv_files;
+#[cfg(feature = "hdf5")]
+mod hdf5_files;
+mod npy_files;
 mod refusals;
 mod round_trip;

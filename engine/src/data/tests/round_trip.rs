@@ -95,7 +95,8 @@ fn every_format_gives_the_same_bits_in_every_range() {
         for rows in ranges {
             same(&expected, &bits(&dataset, rows.clone()).unwrap(), rows, name);
         }
-        let manifest = dataset.manifest();
+        let sent = postcard::to_stdvec(&dataset.manifest()).unwrap();
+        let manifest = postcard::from_bytes(&sent).unwrap();
         let again = Dataset::from_manifest(manifest).unwrap();
         same(&expected, &bits(&again, 100..70_000).unwrap(), 100..70_000, name);
     }

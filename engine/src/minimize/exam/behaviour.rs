@@ -218,6 +218,20 @@ fn the_scale_of_the_residual_does_not_matter() {
     assert_eq!((large.theta, large.reason, large.passes), (plain.theta, plain.reason, plain.passes));
 }
 
+/// Residuals as small differences of large numbers: the cost is rough at up to 1e-8 of itself, and no parameter shows it.
+#[test]
+fn a_cost_rougher_than_it_looks_ends_at_the_rounding_floor() {
+    let exact = fit(&unbounded(&[8.0, 0.3, 0.0]), Options::default(), decay);
+    for offset in [1e4, 1e5, 1e6, 1e7] {
+        let rough = |x: &[Dual]| decay(x).into_iter().map(|r| (r + offset) - offset).collect();
+        let summary = fit(&unbounded(&[8.0, 0.3, 0.0]), Options::default(), rough);
+        assert_eq!(summary.status, Status::Converged, "{}", summary.reason);
+        assert!(summary.passes <= exact.passes + 8, "offset {offset}: {} passes, {}", summary.passes, summary.reason);
+        let near = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-14 * offset + 1e-9;
+        assert!(summary.theta.iter().zip(&exact.theta).all(near), "{:?} {:?}", summary.theta, exact.theta);
+    }
+}
+
 #[test]
 fn a_parameter_without_influence_stays_still_and_is_named() {
     let summary = fit(&unbounded(&[8.0, 0.3, 0.0, 7.25]), Options::default(), decay);
