@@ -3,6 +3,8 @@
 //! Made-up points of a model with normal scatter, seeded, in any format the program reads:
 //! `scripts/make_dataset --n 100000000 --out decay.parquet`. A smaller n is a prefix of a larger one.
 
+#![allow(clippy::print_stdout)] // an example talks to its reader
+
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};

@@ -3,6 +3,8 @@
 //! Fits the 27 problems of the NIST Statistical Reference Datasets for nonlinear regression from both certified starts and
 //! prints the digits of agreement: `cargo run --release --example nist`
 
+#![allow(clippy::print_stdout)] // an example talks to its reader
+
 #[path = "../tests/nist_problems.rs"]
 mod nist_problems;
 

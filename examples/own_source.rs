@@ -3,6 +3,8 @@
 //! Implement `TileSource`: say which columns there are, how many rows, and hand out any range of them when asked. Here the
 //! points come out of a formula, as they might from a detector's memory or a database: `cargo run --release --example own_source`
 
+#![allow(clippy::print_stdout)] // an example talks to its reader
+
 use std::ops::Range;
 use std::sync::Arc;
 

@@ -3,6 +3,8 @@
 //! Makes two million points, fits them in this process and then with three worker processes, and compares bits:
 //! `cargo build --release --bins && cargo run --release --example workers`. On the command line the same is `--workers 3`.
 
+#![allow(clippy::print_stdout)] // an example talks to its reader
+
 use std::fs;
 
 use nlsq_coordinator::config::{Job, JobFlags};

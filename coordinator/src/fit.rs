@@ -195,14 +195,15 @@ fn fit_with(
     let reading = Instant::now();
     let loaded = crew.load(observer)?;
     let read = reading.elapsed();
+    observer.loading(loaded.counts.points(), source.n_points());
     refuse_too_few(problem, loaded.counts.used)?;
 
     let mut passes = crew.start()?;
     let mut times = PassTimes::default();
     let minimized = drive(problem, source, &mut passes, &loaded, observer, &mut times);
     drop(passes);
-    let (summary, phases) = match minimized {
-        Ok(done) => done,
+    let minimized = match minimized {
+        Ok(minimized) => minimized,
         Err(Stop::Aborted) => return Err(crew.lost().into()),
         Err(Stop::Run(error)) => return Err(error),
     };
@@ -210,7 +211,7 @@ fn fit_with(
         // The result is complete by its data; a worker that stumbled on its way out takes nothing from it.
         observer.note(Level::Warn, &error.to_string());
     }
-    let covariance = known(problem, &summary)?;
+    let covariance = known(problem, &minimized.summary)?;
     let seconds = Seconds {
         total: began.elapsed().as_secs_f64(),
         read: read.as_secs_f64(),
@@ -218,8 +219,7 @@ fn fit_with(
         reduce: times.total.saturating_sub(times.compute).as_secs_f64(),
         checkpoint: 0.0,
     };
-    let outcome = outcome(problem, crew, &loaded.statistics, summary, covariance, phases, seconds);
-    Ok(outcome)
+    Ok(outcome(problem, crew, &loaded.statistics, minimized, covariance, seconds))
 }
 
 /// The covariance; all unknown where the normal equations are not finite.
@@ -264,7 +264,12 @@ enum Stop {
     Run(RunError),
 }
 
-type Phases = Vec<(Phase, u64)>;
+/// Where the loop came to.
+struct Minimized {
+    summary: Summary,
+    /// Passes of each phase.
+    phases: Vec<(Phase, u64)>,
+}
 
 /// The loop: demand, pass, answer.
 fn drive(
@@ -274,17 +279,17 @@ fn drive(
     loaded: &Loaded,
     observer: &mut dyn Observer,
     times: &mut PassTimes,
-) -> Result<(Summary, Phases), Stop> {
+) -> Result<Minimized, Stop> {
     let mut minimizer = Minimizer::new(&problem.parameters, problem.minimizer.clone());
     let mut demand = minimizer.start();
-    let mut phases = Phases::new();
+    let mut phases: Vec<(Phase, u64)> = Vec::new();
     for pass in 1.. {
         let request = match demand {
             Demand::Linearize(theta) => Request::Linearize(problem.parameters.expand(&theta)),
             Demand::Cost(candidates) => {
                 Request::Costs(candidates.iter().map(|theta| problem.parameters.expand(theta)).collect())
             }
-            Demand::Finished(summary) => return Ok((summary, phases)),
+            Demand::Finished(summary) => return Ok(Minimized { summary, phases }),
         };
         let linear = matches!(request, Request::Linearize(_));
         let began = Instant::now();
@@ -332,11 +337,11 @@ fn outcome(
     problem: &Problem,
     crew: &dyn Crew,
     statistics: &YStatistics,
-    summary: Summary,
+    minimized: Minimized,
     covariance: Covariance,
-    phases: Phases,
     seconds: Seconds,
 ) -> Outcome {
+    let Minimized { summary, phases } = minimized;
     let values = problem.parameters.expand(&summary.theta);
     let mut at_bound = vec![None; values.len()];
     for (&j, side) in problem.parameters.free().iter().zip(&summary.at_bound) {
@@ -354,7 +359,8 @@ fn outcome(
     });
     let normal = &summary.normal;
     let dof = covariance.dof;
-    let warnings = summary.warnings.into_iter().chain(covariance.warnings).collect();
+    let of_model = problem.program.model().warnings().iter().map(|warning| format!("the model: {warning}"));
+    let warnings = of_model.chain(summary.warnings).chain(covariance.warnings).collect();
     Outcome {
         status: summary.status,
         reason: summary.reason,

@@ -45,12 +45,12 @@ impl Crew for Embedded {
     }
 
     fn load(&mut self, observer: &mut dyn Observer) -> Result<Loaded, CrewError> {
-        let shards = [0..self.tiles];
+        let all = 0..self.tiles;
         let total = self.source.n_points();
         let loaded = super::progress::watched(total, observer, |progress: &(dyn Fn(u64) + Sync)| {
             load::load(&Plan {
                 source: self.source.as_ref(),
-                shards: &shards,
+                shards: std::slice::from_ref(&all),
                 tile_points: self.problem.tile_points,
                 nonfinite: self.problem.nonfinite,
                 threads: self.threads,

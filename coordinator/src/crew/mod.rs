@@ -84,5 +84,5 @@ fn fold_statistics(tiles: u64, nodes: impl IntoIterator<Item = (TreeNode, YStati
     for (node, statistics) in nodes {
         fold.add(node, statistics, YStatistics::merge);
     }
-    fold.root().expect("every tile was loaded by its owner").clone()
+    *fold.root().expect("every tile was loaded by its owner")
 }

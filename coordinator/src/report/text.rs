@@ -120,7 +120,7 @@ fn write_statistics(text: &mut String, result: &RunResult) {
     }
 }
 
-/// A value to the digits that its standard error allows, and the error to [`ERROR_DIGITS`].
+/// A value to the digits that its standard error allows, and the error to two significant digits.
 pub fn value_and_error(value: f64, error: Option<f64>) -> (String, String) {
     let Some(error) = error.filter(|error| *error > 0.0 && error.is_finite()) else {
         return (number(value), error.map_or("-".into(), number));
@@ -144,7 +144,7 @@ fn exponent(x: f64) -> i32 {
     text.rsplit('e').next().and_then(|power| power.parse().ok()).unwrap_or(0)
 }
 
-/// A number to [`VALUE_DIGITS`] significant digits, without idle zeros.
+/// A number to a fixed number of significant digits, without idle zeros.
 pub fn number(value: f64) -> String {
     let scientific = format!("{value:.*e}", VALUE_DIGITS - 1);
     let Some((mantissa, power)) = scientific.split_once('e') else { return scientific };
