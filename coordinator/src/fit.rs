@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use nlsq_engine::covariance::{Covariance, CovarianceError, Variance, covariance, degrees_of_freedom};
 use nlsq_engine::data::source::TileSource;
+use nlsq_engine::data::tile::{TILE_POINTS, tile_count};
 use nlsq_engine::data::{Dataset, NonFinite, YStatistics};
 use nlsq_engine::expr::{Model, Names, ParseError};
 use nlsq_engine::kernel::Program;
@@ -84,7 +85,7 @@ impl Problem {
             minimizer,
             absolute_sigma: false,
             nonfinite: NonFinite::Error,
-            tile_points: nlsq_engine::data::tile::TILE_POINTS,
+            tile_points: TILE_POINTS,
         }
     }
 
@@ -246,7 +247,7 @@ fn about(problem: &Problem, source: &dyn TileSource, crew: &dyn Crew) -> About {
         model: problem.model.expression.clone(),
         parameters: problem.parameters.all().iter().map(|p| (p.name.clone(), p.start)).collect(),
         n_points,
-        tiles: n_points.div_ceil(problem.tile_points),
+        tiles: tile_count(n_points, problem.tile_points),
         workers: crew.workers(),
         device: crew.device(),
     }

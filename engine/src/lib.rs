@@ -10,6 +10,49 @@
 //! and says how well `theta*` is known. It is pure numerics: no sockets, no clock, no dataflow. The minimizer asks
 //! ([`minimize::Demand`]), whoever holds the points answers ([`minimize::Answer`]).
 //!
+//! ```
+//! use nlsq_engine::data::tile::Tile;
+//! use nlsq_engine::expr::{Model, Names};
+//! use nlsq_engine::kernel::{Backend, Evaluator, Program, blocks::Blocks};
+//! use nlsq_engine::minimize::{Evaluate, Minimizer, Options, minimize};
+//! use nlsq_engine::normal::{Counts, NormalEquations};
+//! use nlsq_engine::params::{Parameter, Parameters};
+//!
+//! // Five points on y = 2 exp(-t).
+//! let t: Vec<f64> = (0..5).map(f64::from).collect();
+//! let y = t.iter().map(|t| 2.0 * (-t).exp()).collect();
+//! let counts = Counts { used: 5, masked: 0, nonfinite: 0 };
+//! let tile = Tile { index: 0, x: vec![t], y, inverse_sigma: None, counts };
+//!
+//! let variables = ["t".to_string()];
+//! let model = Model::parse("a*exp(-b*t)", &Names { variables: &variables, parameters: &[] })?;
+//! let free = |name: &str| Parameter {
+//!     name: name.to_string(),
+//!     start: 1.5,
+//!     min: f64::NEG_INFINITY,
+//!     max: f64::INFINITY,
+//!     fixed: false,
+//! };
+//! let parameters = Parameters::new(vec![free("a"), free("b")])?;
+//! let program = Program::new(model, parameters.free().to_vec(), Default::default());
+//!
+//! // Whoever holds the points answers the minimizer; here it is one tile in this process.
+//! struct OneTile(Box<dyn Evaluator>, Tile);
+//! impl Evaluate for OneTile {
+//!     type Error = std::convert::Infallible;
+//!     fn linearize(&mut self, theta: &[f64]) -> Result<NormalEquations, Self::Error> {
+//!         Ok(NormalEquations::from_sums(theta.len(), &self.0.linearize(theta, &self.1)))
+//!     }
+//!     fn costs(&mut self, candidates: &[Vec<f64>]) -> Result<Vec<f64>, Self::Error> {
+//!         Ok(self.0.costs(candidates, &self.1).totals().chunks(2).map(|pair| pair[0]).collect())
+//!     }
+//! }
+//! let mut points = OneTile(Blocks::new().evaluator(&program), tile);
+//! let Ok(summary) = minimize(&mut Minimizer::new(&parameters, Options::default()), &mut points);
+//! assert!((summary.theta[0] - 2.0).abs() < 1e-12 && (summary.theta[1] - 1.0).abs() < 1e-12);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Reading order: `expr` (model language), `diff` (derivatives), `models` (built-in models), `tape` (straight-line code),
 //! `kernel` (a tape over a tile), `normal` (normal equations and how they are summed), `params` and `loss`, `linalg`, `minimize`
 //! (the state machine), `covariance` and `summary` (what is known at the end), `data` (points and where they come from).

@@ -63,6 +63,10 @@ impl Drop for Passes {
         // Hang up first, then wake the source, so that it sees the end of its input.
         let (closed, _) = channel();
         self.requests = closed;
+        if self.activator.is_none() {
+            // No pass was ever run. If the source is not built yet, it will find its input closed by itself.
+            self.activator = self.ready.try_recv().ok();
+        }
         self.wake();
     }
 }

@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nlsq_engine::data::Dataset;
 use nlsq_engine::data::source::{DataError, TileSource};
+use nlsq_engine::data::tile::tile_count;
 use nlsq_engine::expr::{Model, Names};
 use nlsq_engine::kernel::blocks::Blocks;
 use nlsq_engine::kernel::{Backend, Program};
@@ -16,7 +18,7 @@ use tracing::{debug, info, warn};
 
 use crate::generation::{self, Generation, Member};
 use crate::handshake::{self, HandshakeError, Purpose};
-use crate::load::{Plan, load, tile_count};
+use crate::load::{Plan, load};
 use crate::mesh;
 use crate::pool::Pool;
 use crate::protocol::codec::{FrameError, receive, send};
@@ -25,6 +27,9 @@ use crate::secret::Secret;
 
 /// How long the members of a generation may take to connect.
 pub const MESH_LIMIT: Duration = Duration::from_secs(30);
+/// How long to try to reach the coordinator, and how often.
+const REACH_LIMIT: Duration = Duration::from_secs(60);
+const REACH_AGAIN: Duration = Duration::from_millis(200);
 /// How long the coordinator may take to answer a handshake.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// Loading is reported no more often than this.
@@ -33,8 +38,8 @@ const REPORT_EVERY: Duration = Duration::from_millis(200);
 /// How an agent is set up.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The coordinator's control address.
-    pub coordinator: SocketAddr,
+    /// The coordinator's control address: the first of these that answers.
+    pub coordinator: Vec<SocketAddr>,
     /// Compute threads; `None` leaves it to the coordinator.
     pub threads: Option<usize>,
 }
@@ -43,28 +48,28 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum AgentError {
-    #[error("cannot reach the coordinator at {address}")]
-    Unreachable { address: SocketAddr, source: io::Error },
-    #[error("the coordinator at {address} was not accepted")]
-    Handshake { address: SocketAddr, source: HandshakeError },
+    #[error("cannot reach the coordinator at {address} within {} s", limit.as_secs())]
+    Unreachable { address: SocketAddr, limit: Duration, source: io::Error },
+    #[error("the coordinator was not accepted")]
+    Handshake(#[source] HandshakeError),
     #[error("the connection to the coordinator failed")]
     Control(#[from] FrameError),
+    #[error("not needed: {reason}")]
+    NotNeeded { reason: String },
     #[error("the coordinator is gone")]
     CoordinatorGone,
 }
 
 /// Joins a coordinator and serves it until it says to leave.
 pub fn serve(options: &Options, secret: &Secret) -> Result<(), AgentError> {
-    let address = options.coordinator;
-    let unreachable = |source| AgentError::Unreachable { address, source };
-    let mut control = TcpStream::connect_timeout(&address, HANDSHAKE_LIMIT).map_err(unreachable)?;
-    control.set_nodelay(true).map_err(unreachable)?;
-    control.set_read_timeout(Some(HANDSHAKE_LIMIT)).map_err(unreachable)?;
-    handshake::dial(&mut control, secret, Purpose::Control)
-        .map_err(|source| AgentError::Handshake { address, source })?;
-    control.set_read_timeout(None).map_err(unreachable)?;
+    let mut control = reach(&options.coordinator)?;
+    let failed = |error| AgentError::Control(FrameError::Io(error));
+    control.set_nodelay(true).map_err(failed)?;
+    control.set_read_timeout(Some(HANDSHAKE_LIMIT)).map_err(failed)?;
+    handshake::dial(&mut control, secret, Purpose::Control).map_err(AgentError::Handshake)?;
+    control.set_read_timeout(None).map_err(failed)?;
     let agent = Agent {
-        control: Arc::new(Mutex::new(control.try_clone().map_err(unreachable)?)),
+        control: Arc::new(Mutex::new(control.try_clone().map_err(failed)?)),
         secret: secret.clone(),
         threads: options.threads,
         store: Arc::default(),
@@ -72,6 +77,26 @@ pub fn serve(options: &Options, secret: &Secret) -> Result<(), AgentError> {
         current: None,
     };
     agent.run(control)
+}
+
+/// Connects to the first address that answers. Whoever starts many processes at once starts some agents before the
+/// coordinator listens, so it tries for a while.
+fn reach(addresses: &[SocketAddr]) -> Result<TcpStream, AgentError> {
+    let deadline = Instant::now() + REACH_LIMIT;
+    loop {
+        let mut last = None;
+        for &address in addresses {
+            match TcpStream::connect_timeout(&address, HANDSHAKE_LIMIT) {
+                Ok(socket) => return Ok(socket),
+                Err(error) => last = Some((address, error)),
+            }
+        }
+        let (address, source) = last.expect("a name resolves to at least one address");
+        if Instant::now() >= deadline {
+            return Err(AgentError::Unreachable { address, limit: REACH_LIMIT, source });
+        }
+        std::thread::sleep(REACH_AGAIN);
+    }
 }
 
 /// The points, once they are loaded, ready to be evaluated.
@@ -94,27 +119,34 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sends a response from any thread. If the coordinator is gone, the agent's own loop ends everything.
+/// Sends a response from any thread. One that cannot be sent must not leave the coordinator waiting: the connection is
+/// closed, which it notices. If the coordinator is gone, the agent's own loop ends everything.
 fn respond(control: &Mutex<TcpStream>, response: &Response) {
-    if let Err(error) = send(&mut *lock(control), response) {
-        debug!(%error, "a response was not sent");
+    let mut control = lock(control);
+    if let Err(error) = send(&mut *control, response) {
+        warn!(%error, "a response was not sent");
+        // Fails if the connection is down already.
+        let _ = control.shutdown(Shutdown::Both);
     }
+}
+
+/// What a panic said, for the coordinator; its own message went to standard error.
+fn panicked(what: &str) -> String {
+    format!("{what} stopped by a bug in nlsq-worker {}", env!("CARGO_PKG_VERSION"))
 }
 
 impl Agent {
     fn run(mut self, mut control: TcpStream) -> Result<(), AgentError> {
-        let joined = Response::Joined { process: std::process::id(), device: Blocks::new().name() };
-        respond(&self.control, &joined);
+        let (version, device) = (env!("CARGO_PKG_VERSION").to_string(), Blocks::new().name());
+        respond(&self.control, &Response::Joined { version, process: std::process::id(), device });
         while let Some(command) = receive::<Command>(&mut control)? {
             match command {
                 Command::Load { work, shards } => self.load(*work, shards),
                 Command::Prepare { generation } => self.prepare(generation, &control)?,
                 Command::Start { generation, index, addresses } => self.start(generation, index, addresses),
                 Command::Abort { generation, cause } => self.abort(generation, cause),
-                Command::Leave => {
-                    info!("told to leave");
-                    return Ok(());
-                }
+                Command::Leave { reason: None } => return Ok(()),
+                Command::Leave { reason: Some(reason) } => return Err(AgentError::NotNeeded { reason }),
             }
         }
         Err(AgentError::CoordinatorGone)
@@ -124,12 +156,14 @@ impl Agent {
     fn load(&self, work: Work, shards: Vec<Range<u64>>) {
         let (control, store, threads) = (Arc::clone(&self.control), Arc::clone(&self.store), self.threads);
         std::thread::spawn(move || {
-            let response = match load_store(&work, &shards, threads, &control) {
-                Ok((loaded, response)) => {
+            let loading = catch_unwind(AssertUnwindSafe(|| load_store(&work, &shards, threads, &control)));
+            let response = match loading {
+                Ok(Ok((loaded, response))) => {
                     *lock(&store) = Some(loaded);
                     response
                 }
-                Err(DataError { message, row }) => Response::Refused { message, row },
+                Ok(Err(DataError { message, row })) => Response::Refused { message, row },
+                Err(_) => Response::Failed { message: panicked("loading was") },
             };
             respond(&control, &response);
         });
@@ -154,8 +188,10 @@ impl Agent {
         self.current = Some(Arc::clone(&generation));
         let (control, secret, store) = (Arc::clone(&self.control), self.secret.clone(), Arc::clone(&self.store));
         std::thread::spawn(move || {
-            let ended = take_part(generation, &secret, &store, index as usize, &listener, &addresses);
-            respond(&control, &Response::Ended { generation: number, cause: ended.err() });
+            let index = index as usize;
+            let part = AssertUnwindSafe(|| take_part(generation, &secret, &store, index, listener, &addresses));
+            let cause = catch_unwind(part).unwrap_or_else(|_| Err(panicked("the generation was"))).err();
+            respond(&control, &Response::Ended { generation: number, cause });
         });
     }
 
@@ -173,7 +209,7 @@ fn take_part(
     secret: &Secret,
     store: &Mutex<Option<Store>>,
     index: usize,
-    listener: &TcpListener,
+    listener: TcpListener,
     addresses: &[SocketAddr],
 ) -> Result<(), String> {
     let (compute, tiles) = match lock(store).as_ref() {
@@ -181,7 +217,8 @@ fn take_part(
         None => return Err("told to start before its points were loaded".to_string()),
     };
     let deadline = Instant::now() + MESH_LIMIT;
-    let sockets = mesh::connect(&generation, secret, index, listener, addresses, deadline).map_err(with_source)?;
+    let sockets = mesh::connect(&generation, secret, index, &listener, addresses, deadline).map_err(with_source)?;
+    drop(listener);
     let member = Member { index, sockets, tiles, compute, driver: None };
     let running = generation::start(Arc::clone(&generation), member).map_err(with_source)?;
     running.join()
@@ -207,7 +244,10 @@ fn load_store(
         .map_err(|error| DataError::new(format!("the coordinator's model was refused here: {error}")))?;
     let program = Program::new(model, work.free.iter().map(|&j| j as usize).collect(), work.loss);
     let dataset = Dataset::from_manifest(work.manifest.clone())?;
-    let threads = threads.unwrap_or(work.threads as usize).max(1);
+    let threads = match threads.unwrap_or(work.threads as usize) {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
     let reported = Mutex::new(Instant::now());
     let progress = |points| {
         let mut reported = lock(&reported);
@@ -227,7 +267,9 @@ fn load_store(
     let loaded = load(&plan)?;
     let tiles = tile_count(dataset.n_points(), work.tile_points);
     info!(tiles = loaded.tiles.len(), points = loaded.counts.used, threads, "points are loaded");
-    let pool = Arc::new(Pool::new(&Blocks::new(), &program, loaded.tiles, tiles, threads));
+    let pool = Pool::new(&Blocks::new(), &program, loaded.tiles, tiles, threads)
+        .map_err(|error| DataError::new(format!("cannot start {threads} compute threads: {error}")))?;
+    let pool = Arc::new(pool);
     let response = Response::Loaded { counts: loaded.counts, statistics: loaded.statistics };
     Ok((Store { pool, tiles }, response))
 }

@@ -62,12 +62,16 @@ impl Generation {
     pub fn abort(&self, cause: impl Into<String>) {
         lock(&self.cause).get_or_insert_with(|| cause.into());
         self.aborted.store(true, Ordering::SeqCst);
+        self.shut_down_sockets();
+        for thread in lock(&self.threads).iter() {
+            thread.unpark();
+        }
+    }
+
+    fn shut_down_sockets(&self) {
         for socket in lock(&self.sockets).iter() {
             // A socket whose peer is gone is down already.
             let _ = socket.shutdown(Shutdown::Both);
-        }
-        for thread in lock(&self.threads).iter() {
-            thread.unpark();
         }
     }
 
@@ -113,6 +117,10 @@ pub fn start(generation: Arc<Generation>, member: Member) -> io::Result<Running>
     let Member { index, sockets, tiles, compute, driver } = member;
     for socket in sockets.iter().flatten() {
         lock(&generation.sockets).push(socket.try_clone()?);
+    }
+    if generation.is_aborted() {
+        // The abort may have come before the sockets were known to it.
+        generation.shut_down_sockets();
     }
     let hooks = Hooks::default();
     let process = ProcessBuilder::new_typed_vector(1, hooks.refill.clone(), None);

@@ -79,6 +79,8 @@ pub enum HandshakeError {
     Foreign,
     #[error("the peer does not know the cluster's secret")]
     Unproven,
+    #[error("a connection for {0:?} is not expected here")]
+    Unexpected(Purpose),
 }
 
 fn proof(secret: &Secret, side: &[u8], purpose: &[u8; PURPOSE], dialer: &[u8], acceptor: &[u8]) -> blake3::Hash {
@@ -147,7 +149,12 @@ impl Acceptor {
         Ok(Self { purpose, dialer: dialer.try_into().expect("split at its length"), nonce: nonce()? })
     }
 
-    /// Our proof, and the challenge to the dialer.
+    /// What the dialer says the connection is for. Not proved yet: good for turning it away, for nothing else.
+    pub fn claimed(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// Our proof, and the challenge to the dialer. Give it for an expected purpose only: it vouches for us.
     pub fn challenge(&self, secret: &Secret) -> [u8; CHALLENGE] {
         let mut challenge = [0; CHALLENGE];
         challenge[..NONCE].copy_from_slice(&self.nonce);
@@ -180,10 +187,17 @@ pub fn dial(stream: &mut (impl Read + Write), secret: &Secret, purpose: Purpose)
 }
 
 /// The acceptor's part over a blocking stream. The caller sets timeouts.
-pub fn accept(stream: &mut (impl Read + Write), secret: &Secret) -> Result<Purpose, HandshakeError> {
+pub fn accept(
+    stream: &mut (impl Read + Write),
+    secret: &Secret,
+    expected: impl Fn(Purpose) -> bool,
+) -> Result<Purpose, HandshakeError> {
     let mut hello = [0; HELLO];
     stream.read_exact(&mut hello)?;
     let acceptor = Acceptor::new(&hello)?;
+    if !expected(acceptor.claimed()) {
+        return Err(HandshakeError::Unexpected(acceptor.claimed()));
+    }
     stream.write_all(&acceptor.challenge(secret))?;
     let mut response = [0; RESPONSE];
     stream.read_exact(&mut response)?;

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nlsq_engine::data::shard::load_tiles;
 use nlsq_engine::data::source::{DataError, TileSource};
-use nlsq_engine::data::tile::Tile;
+use nlsq_engine::data::tile::{Tile, tile_count};
 use nlsq_engine::data::tree::{TreeFold, TreeNode};
 use nlsq_engine::data::{NonFinite, YStatistics};
 use nlsq_engine::normal::Counts;
@@ -41,11 +41,6 @@ pub struct Loaded {
     pub statistics: Vec<(TreeNode, YStatistics)>,
 }
 
-/// Number of tiles of a dataset.
-pub fn tile_count(n_points: u64, tile_points: u64) -> u64 {
-    n_points.div_ceil(tile_points)
-}
-
 struct Shared<'a> {
     plan: &'a Plan<'a>,
     runs: Vec<Range<u64>>,
@@ -71,7 +66,11 @@ pub fn load(plan: &Plan<'_>) -> Result<Loaded, DataError> {
     };
     std::thread::scope(|scope| {
         for _ in 1..plan.threads.min(shared.runs.len()) {
-            scope.spawn(|| shared.read_runs());
+            // If the system has no more threads, those there are do the work.
+            if std::thread::Builder::new().name("load".to_string()).spawn_scoped(scope, || shared.read_runs()).is_err()
+            {
+                break;
+            }
         }
         shared.read_runs();
     });

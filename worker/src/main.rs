@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use nlsq_worker::agent::{AgentError, Options, serve};
+use nlsq_engine::data::guard::is_guarded;
+use nlsq_worker::agent::{Options, serve};
 use nlsq_worker::secret::Secret;
 
 /// Joins a cluster of nlsq-coordinator.
@@ -25,10 +26,18 @@ struct Arguments {
 
 /// Exit codes as in the coordinator's: 2 usage, 4 the cluster is lost.
 fn main() -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("NLSQ_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();
+    // A worker that a coordinator has started shares its standard error; the coordinator reports for both.
+    let own = if arguments.token_file == Path::new("-") { "off" } else { "warn" };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("NLSQ_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(own));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !is_guarded() {
+            report(panic);
+        }
+    }));
     let (options, secret) = match configure(&arguments) {
         Ok(configured) => configured,
         Err(message) => {
@@ -38,7 +47,6 @@ fn main() -> ExitCode {
     };
     match serve(&options, &secret) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(AgentError::CoordinatorGone) => ExitCode::from(4),
         Err(error) => {
             let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
             tracing::error!("{error}{source}");
@@ -49,8 +57,11 @@ fn main() -> ExitCode {
 
 fn configure(arguments: &Arguments) -> Result<(Options, Secret), String> {
     let name = &arguments.coordinator;
-    let mut addresses = name.to_socket_addrs().map_err(|error| format!("--coordinator {name}: {error}"))?;
-    let coordinator = addresses.next().ok_or_else(|| format!("--coordinator {name}: no such host"))?;
+    let addresses = name.to_socket_addrs().map_err(|error| format!("--coordinator {name}: {error}"))?;
+    let coordinator: Vec<_> = addresses.collect();
+    if coordinator.is_empty() {
+        return Err(format!("--coordinator {name}: no such host"));
+    }
     let secret = if arguments.token_file == Path::new("-") {
         let mut line = String::new();
         std::io::stdin().read_line(&mut line).map_err(|error| format!("cannot read the secret: {error}"))?;

@@ -4,16 +4,23 @@
 //! lower index and accepts those of higher index. Both sides prove that they know the secret and mean this generation and
 //! these two members; whatever else knocks is dropped and the wait goes on.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use crate::generation::Generation;
-use crate::handshake::{self, Purpose};
+use crate::handshake::{self, HandshakeError, Purpose};
 use crate::secret::Secret;
 
-/// Longest time for one handshake; a peer that says nothing must not hold up the others for long.
+/// Longest time for one handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Handshakes under way at once; whoever comes beyond is dropped and may come again.
+const MAX_HANDSHAKES: usize = 64;
+/// Longest wait of one read or write before the clock and the generation are looked at again.
+const TURN: Duration = Duration::from_millis(100);
 /// How often waits look at the clock and at the generation.
 const POLL: Duration = Duration::from_millis(5);
 
@@ -40,7 +47,7 @@ pub fn listen(address: IpAddr) -> io::Result<TcpListener> {
 
 /// Connects member `index` to all others, by `deadline`: one socket for each member, `None` for itself.
 pub fn connect(
-    generation: &Generation,
+    generation: &Arc<Generation>,
     secret: &Secret,
     index: usize,
     listener: &TcpListener,
@@ -48,10 +55,16 @@ pub fn connect(
     deadline: Instant,
 ) -> Result<Vec<Option<TcpStream>>, MeshError> {
     let mut sockets: Vec<Option<TcpStream>> = addresses.iter().map(|_| None).collect();
+    let ours = Ours { generation: Arc::clone(generation), secret: secret.clone(), index };
     for (peer, &address) in addresses.iter().enumerate().take(index) {
-        let socket = dial(generation, secret, index, peer, address, deadline);
-        sockets[peer] = Some(socket.map_err(|source| MeshError::Dial { index: peer, address, source })?);
+        let socket = ours.dial(peer, address, deadline);
+        sockets[peer] = Some(socket.map_err(|source| match generation.cause() {
+            Some(cause) => MeshError::Aborted { cause },
+            None => MeshError::Dial { index: peer, address, source },
+        })?);
     }
+    let (proved, arrivals) = channel();
+    let under_way = Arc::new(AtomicUsize::new(0));
     while let Some(missing) = missing(&sockets, index) {
         if let Some(cause) = generation.cause() {
             return Err(MeshError::Aborted { cause });
@@ -60,15 +73,14 @@ pub fn connect(
             return Err(MeshError::Missing { missing });
         }
         match listener.accept() {
-            Ok((socket, _)) => {
-                // A stranger, a member of an older generation, a port scanner: not ours, and no reason to stop.
-                if let Ok((peer, socket)) = accept(generation, secret, index, socket)
+            Ok((socket, _)) => ours.receive(socket, deadline, &proved, &under_way),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if let Ok((peer, socket)) = arrivals.recv_timeout(POLL)
                     && missing.contains(&peer)
                 {
                     sockets[peer] = Some(socket);
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(POLL),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(MeshError::Accept(error)),
         }
@@ -82,55 +94,125 @@ fn missing(sockets: &[Option<TcpStream>], index: usize) -> Option<Vec<usize>> {
     (!missing.is_empty()).then_some(missing)
 }
 
-/// Dials a member; its port is open before its address is known, so refusal is final.
-fn dial(
-    generation: &Generation,
-    secret: &Secret,
+/// Who we are in the generation.
+#[derive(Clone)]
+struct Ours {
+    generation: Arc<Generation>,
+    secret: Secret,
     index: usize,
-    peer: usize,
-    address: SocketAddr,
-    deadline: Instant,
-) -> io::Result<TcpStream> {
-    let left = deadline.saturating_duration_since(Instant::now()).max(POLL);
-    let mut socket = TcpStream::connect_timeout(&address, left)?;
-    let purpose = Purpose::Data { generation: generation.number(), from: index as u64, to: peer as u64 };
-    timeouts(&socket, Some(left))?;
-    handshake::dial(&mut socket, secret, purpose).map_err(io::Error::other)?;
-    timeouts(&socket, None)?;
-    socket.set_nodelay(true)?;
-    Ok(socket)
 }
 
-fn accept(
-    generation: &Generation,
-    secret: &Secret,
-    index: usize,
-    mut socket: TcpStream,
-) -> io::Result<(usize, TcpStream)> {
-    socket.set_nonblocking(false)?;
-    timeouts(&socket, Some(HANDSHAKE))?;
-    let purpose = handshake::accept(&mut socket, secret).map_err(io::Error::other)?;
-    timeouts(&socket, None)?;
-    socket.set_nodelay(true)?;
-    match purpose {
-        Purpose::Data { generation: number, from, to } if number == generation.number() && to == index as u64 => {
-            let from = usize::try_from(from).map_err(io::Error::other)?;
-            Ok((from, socket))
+impl Ours {
+    /// Dials a member; its port is open before its address is known, so refusal is final.
+    fn dial(&self, peer: usize, address: SocketAddr, deadline: Instant) -> io::Result<TcpStream> {
+        let left = deadline.saturating_duration_since(Instant::now()).max(POLL);
+        let mut timed = Timed { socket: TcpStream::connect_timeout(&address, left)?, deadline, ours: self };
+        let purpose = Purpose::Data { generation: self.generation.number(), from: self.index as u64, to: peer as u64 };
+        handshake::dial(&mut timed, &self.secret, purpose).map_err(io::Error::other)?;
+        timed.ready()
+    }
+
+    /// Handshakes with whoever has connected, on a thread of its own: a silent stranger must hold up nobody.
+    fn receive(
+        &self,
+        socket: TcpStream,
+        deadline: Instant,
+        proved: &Sender<(usize, TcpStream)>,
+        under_way: &Arc<AtomicUsize>,
+    ) {
+        if under_way.load(Ordering::Relaxed) >= MAX_HANDSHAKES {
+            return;
         }
-        other => Err(io::Error::other(format!("a connection for {other:?}"))),
+        under_way.fetch_add(1, Ordering::Relaxed);
+        let (ours, proved, under_way) = (self.clone(), proved.clone(), Arc::clone(under_way));
+        let deadline = deadline.min(Instant::now() + HANDSHAKE);
+        std::thread::spawn(move || {
+            // A stranger, a member of an older generation, a port scanner: not ours, and no reason to stop.
+            if let Ok(member) = ours.accept(socket, deadline) {
+                // Nobody waits any more if the generation was given up.
+                let _ = proved.send(member);
+            }
+            under_way.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+
+    fn accept(&self, socket: TcpStream, deadline: Instant) -> io::Result<(usize, TcpStream)> {
+        socket.set_nonblocking(false)?;
+        let mut timed = Timed { socket, deadline, ours: self };
+        let expected = |purpose| {
+            matches!(purpose, Purpose::Data { generation, to, .. }
+                if generation == self.generation.number() && to == self.index as u64)
+        };
+        match handshake::accept(&mut timed, &self.secret, expected).map_err(io::Error::other)? {
+            Purpose::Data { from, .. } => Ok((usize::try_from(from).map_err(io::Error::other)?, timed.ready()?)),
+            other => Err(io::Error::other(HandshakeError::Unexpected(other))),
+        }
     }
 }
 
-fn timeouts(socket: &TcpStream, limit: Option<Duration>) -> io::Result<()> {
-    socket.set_read_timeout(limit)?;
-    socket.set_write_timeout(limit)
+/// A socket whose reads and writes together end by a deadline, or when the generation is given up.
+struct Timed<'a> {
+    socket: TcpStream,
+    deadline: Instant,
+    ours: &'a Ours,
+}
+
+impl Timed<'_> {
+    /// How long the next call may take; an error when the time is up.
+    fn turn(&self) -> io::Result<Duration> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() || self.ours.generation.is_aborted() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
+        }
+        Ok(left.min(TURN).max(POLL))
+    }
+
+    /// Without timeouts, for the dataflow.
+    fn ready(self) -> io::Result<TcpStream> {
+        self.socket.set_read_timeout(None)?;
+        self.socket.set_write_timeout(None)?;
+        self.socket.set_nodelay(true)?;
+        Ok(self.socket)
+    }
+}
+
+/// Whether a call came back only because its turn was over.
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+impl Read for Timed<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            self.socket.set_read_timeout(Some(self.turn()?))?;
+            match self.socket.read(out) {
+                Err(error) if is_timeout(&error) => {}
+                done => return done,
+            }
+        }
+    }
+}
+
+impl Write for Timed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            self.socket.set_write_timeout(Some(self.turn()?))?;
+            match self.socket.write(bytes) {
+                Err(error) if is_timeout(&error) => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::net::Ipv4Addr;
-    use std::sync::Arc;
 
     const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -142,15 +224,14 @@ mod tests {
         let addresses: Vec<_> = listeners.iter().map(|l| l.local_addr().unwrap()).collect();
         let deadline = Instant::now() + Duration::from_secs(20);
 
-        let stranger = TcpStream::connect(addresses[0]).unwrap();
-        drop(stranger);
+        drop(TcpStream::connect(addresses[0]).unwrap());
+        // One that says nothing stays connected all the while, and nobody waits for it.
+        let silent = TcpStream::connect(addresses[0]).unwrap();
         let (old_secret, old_address) = (secret.clone(), addresses[0]);
         let old = std::thread::spawn(move || {
             let mut socket = TcpStream::connect(old_address).unwrap();
             let purpose = Purpose::Data { generation: 3, from: 1, to: 0 };
-            handshake::dial(&mut socket, &old_secret, purpose).unwrap();
-            let mut byte = [0];
-            std::io::Read::read(&mut socket, &mut byte).unwrap_or(0)
+            handshake::dial(&mut socket, &old_secret, purpose).unwrap_err().to_string()
         });
 
         let members: Vec<_> = listeners
@@ -167,13 +248,15 @@ mod tests {
             let expected: Vec<bool> = (0..3).map(|peer| peer != index).collect();
             assert_eq!(connected, expected);
         }
-        assert_eq!(old.join().unwrap(), 0, "the member of generation 3 is turned away");
+        assert_eq!(old.join().unwrap(), "the connection broke during the handshake");
+        assert!(deadline - Instant::now() > HANDSHAKE, "the silent stranger held nobody up");
+        drop(silent);
     }
 
     #[test]
     fn an_abort_ends_the_wait() {
         let secret = Secret::random().unwrap();
-        let generation = Generation::new(1);
+        let generation = Arc::new(Generation::new(1));
         generation.abort("changed our mind");
         let listener = listen(LOCAL).unwrap();
         let addresses = [listener.local_addr().unwrap(), listener.local_addr().unwrap()];

@@ -4,6 +4,7 @@
 //! each run by itself, and merge what is left into one tile tree; which thread takes which run changes no bit.
 
 use std::collections::VecDeque;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,8 +17,10 @@ use nlsq_engine::kernel::{Backend, Evaluator, Program, first_nonfinite};
 use nlsq_engine::normal::Sums;
 use nlsq_operators::{Compute, Fault, Partial, Reply, Request};
 
-/// Tiles that a thread claims at a time: long enough that the shared tree is no bottleneck, short enough to balance.
+/// Tiles that a thread claims at a time, at most: long enough that the shared tree is no bottleneck.
 const RUN: usize = 4;
+/// Claims of each thread, at least, where there are tiles enough: short enough to balance.
+const CLAIMS: usize = 4;
 
 /// Threads over a fixed set of tiles.
 pub struct Pool {
@@ -30,6 +33,8 @@ struct Shared {
     tiles: Vec<Tile>,
     /// Tiles of the whole dataset.
     total: u64,
+    /// Tiles of a claim.
+    run: usize,
     queue: Mutex<Queue>,
     wake: Condvar,
 }
@@ -62,20 +67,32 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Pool {
-    /// Starts `threads` threads over these tiles of a dataset of `total` tiles.
-    pub fn new(backend: &dyn Backend, program: &Program, mut tiles: Vec<Tile>, total: u64, threads: usize) -> Self {
+    /// Starts `threads` threads over these tiles of a dataset of `total` tiles; fails if the system has no more threads.
+    pub fn new(
+        backend: &dyn Backend,
+        program: &Program,
+        mut tiles: Vec<Tile>,
+        total: u64,
+        threads: usize,
+    ) -> io::Result<Self> {
         assert!(threads > 0, "a pool has at least one thread");
         tiles.sort_by_key(|tile| tile.index);
-        let shared =
-            Arc::new(Shared { program: program.clone(), tiles, total, queue: Mutex::default(), wake: Condvar::new() });
-        let threads = (0..threads)
-            .map(|k| {
-                let (shared, evaluator) = (Arc::clone(&shared), backend.evaluator(program));
-                let thread = std::thread::Builder::new().name(format!("compute-{k}"));
-                thread.spawn(move || shared.serve(evaluator)).expect("the system can start a thread")
-            })
-            .collect();
-        Self { shared, threads }
+        let shared = Shared {
+            program: program.clone(),
+            total,
+            run: tiles.len().div_ceil(CLAIMS * threads).clamp(1, RUN),
+            tiles,
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+        };
+        let shared = Arc::new(shared);
+        let mut pool = Self { shared, threads: Vec::with_capacity(threads) };
+        for k in 0..threads {
+            let (shared, evaluator) = (Arc::clone(&pool.shared), backend.evaluator(program));
+            let thread = std::thread::Builder::new().name(format!("compute-{k}"));
+            pool.threads.push(thread.spawn(move || shared.serve(evaluator))?);
+        }
+        Ok(pool)
     }
 }
 
@@ -135,11 +152,11 @@ impl Shared {
     /// Evaluates runs of tiles until none is left to claim.
     fn work(&self, job: &Arc<Job>, evaluator: &mut dyn Evaluator) {
         loop {
-            let start = job.next.fetch_add(RUN, Ordering::Relaxed);
+            let start = job.next.fetch_add(self.run, Ordering::Relaxed);
             if start >= self.tiles.len() {
                 return self.retire(job);
             }
-            let run = &self.tiles[start..self.tiles.len().min(start + RUN)];
+            let run = &self.tiles[start..self.tiles.len().min(start + self.run)];
             let mut fold = TreeFold::new(self.total);
             for tile in run {
                 fold.add(TreeNode::tile(tile.index), self.evaluate(&job.request, tile, evaluator), Partial::merge);

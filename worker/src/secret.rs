@@ -80,9 +80,17 @@ impl Secret {
         }
         let fail = |source| SecretError::Write { path: path.into(), source };
         let secret = Self::random().map_err(fail)?;
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(fail)?;
-        writeln!(file, "{}", secret.to_hex()).map_err(fail)?;
-        Ok(secret)
+        // Written whole under another name first: nobody may read half a secret, and of two who make one the first wins.
+        let mut draft = path.as_os_str().to_owned();
+        draft.push(format!(".{}", std::process::id()));
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(fail)?;
+        let made = writeln!(file, "{}", secret.to_hex()).and_then(|()| fs::hard_link(&draft, path));
+        fs::remove_file(&draft).map_err(fail)?;
+        match made {
+            Ok(()) => Ok(secret),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::read(path),
+            Err(error) => Err(fail(error)),
+        }
     }
 }
 

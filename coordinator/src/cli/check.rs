@@ -1,14 +1,16 @@
 //! The command `check`: everything short of fitting.
 
 use std::fmt::Write as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nlsq_engine::covariance::degrees_of_freedom;
 use nlsq_engine::data::dataset::Dataset;
 use nlsq_engine::data::shard::load_tiles;
 use nlsq_engine::data::source::TileSource;
-use nlsq_engine::data::tile::Tile;
+use nlsq_engine::data::tile::{Tile, tile_count};
 use nlsq_engine::diff::check::{self as gradient, GradientCheck, Verdict};
+use nlsq_engine::kernel::blocks::Blocks;
+use nlsq_engine::kernel::{Backend, Program};
 use nlsq_engine::normal::Counts;
 use nlsq_engine::params::Parameters;
 
@@ -23,12 +25,18 @@ use crate::starts;
 /// Points at which derivatives are checked, at most.
 const GRADIENT_POINTS: usize = 256;
 
+/// Runs of the tile that a pass is timed with, and when to stop before.
+const PROBE_RUNS: u32 = 50;
+const PROBE_LIMIT: Duration = Duration::from_millis(100);
+
 /// What one read of the data shows.
 struct Reading {
     counts: Counts,
     seconds: f64,
     /// Points for the gradient check, one value a variable.
     points: Vec<Vec<f64>>,
+    /// A tile to time a pass with: the one with the most used points.
+    probe: Option<Tile>,
 }
 
 pub(super) fn check(arguments: &JobArgs) -> Result<u8, Failure> {
@@ -44,6 +52,7 @@ pub(super) fn check(arguments: &JobArgs) -> Result<u8, Failure> {
     let mut text = String::new();
     write_model(&mut text, &job, &parameters);
     write_data(&mut text, &job, &reading);
+    write_time(&mut text, &job, &parameters, &reading);
     write_gradient(&mut text, &job, &parameters, &reading, &verdict);
     for warning in model.warnings() {
         let _ = writeln!(text, "warning: {warning}");
@@ -53,17 +62,20 @@ pub(super) fn check(arguments: &JobArgs) -> Result<u8, Failure> {
 }
 
 fn read(job: &Job, dataset: &Dataset) -> Result<Reading, JobError> {
-    let tiles = dataset.n_points().div_ceil(job.fit.tile_points);
+    let tiles = tile_count(dataset.n_points(), job.fit.tile_points);
     // points from evenly spaced tiles, as many from each
     let every = tiles.div_ceil(GRADIENT_POINTS as u64).max(1);
     let from_each = GRADIENT_POINTS.div_ceil(usize::try_from(tiles.div_ceil(every)).unwrap_or(usize::MAX)).max(1);
-    let mut reading = Reading { counts: Counts::default(), seconds: 0.0, points: Vec::new() };
+    let mut reading = Reading { counts: Counts::default(), seconds: 0.0, points: Vec::new(), probe: None };
     let started = Instant::now();
     load_tiles(dataset, 0..tiles, job.fit.tile_points, job.fit.nonfinite, &mut |tile: Tile| {
         reading.counts.merge(&tile.counts);
         if tile.index.is_multiple_of(every) {
             let step = tile.y.len().div_ceil(from_each).max(1);
             reading.points.extend((0..tile.y.len()).step_by(step).map(|i| tile.x.iter().map(|x| x[i]).collect()));
+        }
+        if reading.probe.as_ref().is_none_or(|probe| probe.y.len() < tile.y.len()) {
+            reading.probe = Some(tile);
         }
     })?;
     reading.seconds = started.elapsed().as_secs_f64();
@@ -99,7 +111,7 @@ fn write_data(text: &mut String, job: &Job, reading: &Reading) {
         grouped(masked),
         grouped(nonfinite)
     );
-    let tiles = reading.counts.points().div_ceil(job.fit.tile_points);
+    let tiles = tile_count(reading.counts.points(), job.fit.tile_points);
     let _ = writeln!(text, "tiles       {} of {} points", grouped(tiles), grouped(job.fit.tile_points));
     let _ = writeln!(
         text,
@@ -108,6 +120,32 @@ fn write_data(text: &mut String, job: &Job, reading: &Reading) {
     );
     let rate = reading.counts.points() as f64 / reading.seconds.max(1e-9) / 1e6;
     let _ = writeln!(text, "read in     {:.3} s by one thread ({rate:.1} M points/s)", reading.seconds);
+}
+
+/// What a pass will take, from one tile evaluated here and now.
+fn write_time(text: &mut String, job: &Job, parameters: &Parameters, reading: &Reading) {
+    let Some(tile) = &reading.probe else { return };
+    let program = Program::new(job.parse_model(), parameters.free().to_vec(), job.fit.loss);
+    let mut evaluator = Blocks::new().evaluator(&program);
+    let theta = parameters.start();
+    evaluator.linearize(&theta, tile); // the first run also fetches code and scratch
+    let started = Instant::now();
+    let mut runs = 0;
+    while runs < PROBE_RUNS && (runs == 0 || started.elapsed() < PROBE_LIMIT) {
+        evaluator.linearize(&theta, tile);
+        runs += 1;
+    }
+    let per_point = started.elapsed().as_secs_f64() / f64::from(runs) / tile.y.len() as f64;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = job.cluster.workers.map_or(1, |(min, _)| min);
+    let threads = job.fit.threads.map_or(cores, |threads| threads * workers).max(1);
+    let pass = per_point * reading.counts.used as f64 / threads as f64;
+    let _ = writeln!(
+        text,
+        "a pass      about {} s on {threads} threads ({:.1} M points/s by each, measured on one tile)",
+        number((pass * 1e6).round() / 1e6),
+        1e-6 / per_point
+    );
 }
 
 fn write_gradient(text: &mut String, job: &Job, parameters: &Parameters, reading: &Reading, check: &GradientCheck) {

@@ -104,9 +104,12 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// A panic is a bug of ours: say so, and where, once.
+/// A panic is a bug of ours: say so, and where, once. One of a decoder on a damaged file becomes an error instead.
 pub(super) fn install_panic_hook() {
     std::panic::set_hook(Box::new(|info| {
+        if nlsq_engine::data::guard::is_guarded() {
+            return;
+        }
         let thread = std::thread::current();
         let _ = writeln!(
             std::io::stderr(),

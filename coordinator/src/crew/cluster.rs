@@ -1,15 +1,16 @@
 //! Worker processes, on this machine or others, joined to one dataflow.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use nlsq_engine::data::source::DataError;
+use nlsq_engine::data::tile::tile_count;
 use nlsq_engine::data::tree::TreeNode;
 use nlsq_engine::data::{Manifest, YStatistics};
 use nlsq_engine::normal::Counts;
@@ -22,6 +23,7 @@ use nlsq_worker::secret::Secret;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::launch::{Children, LaunchError};
+use super::options::{ClusterOptions, Workers, rendezvous};
 use super::placement::deal;
 use super::server::{ConnectionId, Event, Server};
 use super::{Crew, CrewError, Loaded};
@@ -37,37 +39,14 @@ const REMOTE_JOIN_LIMIT: Duration = Duration::from_secs(600);
 const LAST_CALL: Duration = Duration::from_secs(2);
 /// How often a wait looks at the clock and at the child processes.
 const POLL: Duration = Duration::from_millis(20);
+/// How long workers may take to go when sent home.
+const LEAVE_LIMIT: Duration = Duration::from_secs(2);
+/// The program's version; workers of another may sum in another order.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// How a member says that it lost another: a consequence, not a cause.
+const LOST_PEER: &str = "lost peer";
 /// After a generation was lost, how long to wait for news of the cause.
 const POST_MORTEM: Duration = Duration::from_millis(500);
-
-/// Where workers come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Workers {
-    /// This many, started here.
-    Local(usize),
-    /// Whoever joins with the secret.
-    Join {
-        /// Where to listen.
-        listen: SocketAddr,
-        /// Fewest to begin with.
-        min: usize,
-        /// Most to take in.
-        max: usize,
-        /// File with the secret, made on first use.
-        token_file: Option<PathBuf>,
-    },
-}
-
-/// How a cluster is made up.
-#[derive(Clone, Debug)]
-pub struct ClusterOptions {
-    /// Where workers come from.
-    pub workers: Workers,
-    /// Compute threads of each worker; none: the cores of this machine, shared.
-    pub threads: Option<usize>,
-    /// How tiles are dealt.
-    pub placement: Placement,
-}
 
 /// A cluster that has come together.
 pub struct Cluster {
@@ -82,7 +61,7 @@ pub struct Cluster {
     members: Vec<Agent>,
     generation: Option<Arc<Generation>>,
     running: Option<Running>,
-    // Dropped in this order: connections close before children are killed.
+    // Dropped in this order, after everybody was sent home: connections close before children are killed.
     server: Server,
     children: Children,
 }
@@ -151,7 +130,7 @@ impl Cluster {
             Workers::Join { .. } => options.threads.unwrap_or(0),
         };
         let mut cluster = Self {
-            tiles: n_points.div_ceil(problem.tile_points),
+            tiles: tile_count(n_points, problem.tile_points),
             problem,
             manifest,
             n_points,
@@ -165,11 +144,17 @@ impl Cluster {
             server,
             children,
         };
-        cluster.wait_for_members(min, max, limit)?;
+        cluster.wait_for_members(min, max, limit, observer)?;
         Ok(cluster)
     }
 
-    fn wait_for_members(&mut self, min: usize, max: usize, limit: Duration) -> Result<(), CrewError> {
+    fn wait_for_members(
+        &mut self,
+        min: usize,
+        max: usize,
+        limit: Duration,
+        observer: &mut dyn Observer,
+    ) -> Result<(), CrewError> {
         let deadline = Instant::now() + limit;
         let mut enough_since = None;
         let mut connected = BTreeMap::new();
@@ -184,20 +169,38 @@ impl Cluster {
                 Ok(Event::Connected { id, address, local, commands }) => {
                     connected.insert(id, (address, local, commands));
                 }
-                Ok(Event::Said { id, response: Response::Joined { process, device } }) => {
-                    if let Some((address, local, commands)) = connected.remove(&id) {
-                        self.members.push(Agent { id, address, local, commands, process, device });
+                Ok(Event::Said { id, response: Response::Joined { version, process, device } }) => {
+                    let Some((address, local, commands)) = connected.remove(&id) else { continue };
+                    let agent = Agent { id, address, local, commands, process, device };
+                    if version == VERSION {
+                        self.members.push(agent);
+                    } else {
+                        let text =
+                            format!("a worker of version {version} at {address} was sent home: this is {VERSION}");
+                        observer.note(Level::Warn, &text);
+                        agent.tell(Command::Leave { reason: Some(text) });
                     }
+                }
+                Ok(Event::WrongSecret { address }) => {
+                    let text = format!("somebody at {address} tried to join without the secret of this cluster");
+                    observer.note(Level::Warn, &text);
                 }
                 Ok(Event::Said { .. }) => {}
                 Ok(Event::Closed { id, .. }) => self.members.retain(|agent| agent.id != id),
                 Err(_) => {}
             }
-            let cause = self.first_death();
-            if Instant::now() >= deadline || cause.is_some() {
-                let joined = self.members.len();
-                return Err(LaunchError::TooFew { joined, expected: min, limit, cause }.into());
+            let joined = self.members.len();
+            if let Some(cause) = self.first_death() {
+                return Err(LaunchError::Died { joined, expected: min, cause }.into());
             }
+            if Instant::now() >= deadline {
+                return Err(LaunchError::TooFew { joined, expected: min, limit }.into());
+            }
+        }
+        self.server.close_to_joiners();
+        for (_, _, commands) in connected.into_values() {
+            // If it is gone, it needs no word.
+            let _ = commands.send(Command::Leave { reason: Some("the run has all its workers already".to_string()) });
         }
         // Sockets arrive in any order; the index of a member should not depend on it.
         self.members.sort_by_key(|agent| (agent.address.ip(), agent.process));
@@ -207,12 +210,7 @@ impl Cluster {
     /// How the first of our children ended, if one has.
     fn first_death(&mut self) -> Option<String> {
         let (process, status) = *self.children.ended().first()?;
-        let how = match (status.signal(), status.code()) {
-            (Some(signal), _) => format!("was killed by signal {signal}"),
-            (None, Some(code)) => format!("ended with exit code {code}"),
-            (None, None) => "ended".to_string(),
-        };
-        Some(format!("worker process {process} {how}"))
+        Some(format!("worker process {process} {}", how_it_ended(status)))
     }
 
     /// The next thing that concerns a member.
@@ -226,7 +224,8 @@ impl Cluster {
                 Some(member) => News::Lost(self.obituary(member, &cause)),
                 None => News::Tick,
             },
-            Ok(Event::Connected { .. }) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => News::Tick,
+            Ok(Event::Connected { .. } | Event::WrongSecret { .. }) => News::Tick,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => News::Tick,
         }
     }
 
@@ -235,18 +234,17 @@ impl Cluster {
     }
 
     fn obituary(&mut self, member: usize, cause: &str) -> String {
-        // A killed process closes its socket a moment before its parent can learn how it ended.
-        let deadline = Instant::now() + POST_MORTEM;
         let process = self.members[member].process;
         let name = format!("worker {} (process {process} at {})", member + 1, self.members[member].address.ip());
-        loop {
-            let ended = self.children.ended().into_iter().find(|(id, _)| *id == process);
-            match ended.and_then(|(_, status)| status.signal()) {
-                Some(signal) => return format!("{name} was killed by signal {signal}"),
-                None if Instant::now() < deadline => std::thread::sleep(POLL),
-                None => return format!("{name}: {cause}"),
+        // A killed process closes its socket a moment before its parent can learn how it ended.
+        let deadline = Instant::now() + POST_MORTEM;
+        while self.children.has(process) && Instant::now() < deadline {
+            if let Some((_, status)) = self.children.ended().into_iter().find(|(id, _)| *id == process) {
+                return format!("{name} {}", how_it_ended(status));
             }
+            std::thread::sleep(POLL);
         }
+        format!("{name}: {cause}")
     }
 
     /// What the members have to say about a lost generation. A peer that lost a peer is no cause.
@@ -255,9 +253,7 @@ impl Cluster {
         while Instant::now() < deadline {
             match self.news() {
                 News::Lost(cause) => return Some(cause),
-                News::Response(member, Response::Ended { cause: Some(cause), .. })
-                    if !cause.starts_with("lost peer") =>
-                {
+                News::Response(member, Response::Ended { cause: Some(cause), .. }) if !cause.starts_with(LOST_PEER) => {
                     return Some(format!("worker {}: {cause}", member + 1));
                 }
                 _ => {}
@@ -315,7 +311,11 @@ impl Cluster {
                 }
             }
             let connected = connecting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            connected.map_err(|error| lost("while connecting", error.to_string()))
+            match generation.cause() {
+                // A member was lost; that the others then could not connect is a consequence.
+                Some(cause) => Err(lost("while connecting", cause)),
+                None => connected.map_err(|error| lost("while connecting", error.to_string())),
+            }
         })
     }
 }
@@ -359,6 +359,9 @@ impl Crew for Cluster {
                 News::Response(member, Response::Refused { message, row }) => {
                     parts.insert(member, Err(DataError { message, row }));
                 }
+                News::Response(_, Response::Failed { message }) => {
+                    return Err(CrewError::Bug { during: "while loading".to_string(), cause: message });
+                }
                 News::Lost(cause) => return Err(lost("while loading", cause)),
                 News::Response(..) => {}
                 News::Tick => observer.loading(points.iter().sum(), self.n_points),
@@ -390,8 +393,12 @@ impl Crew for Cluster {
 
     fn lost(&mut self) -> CrewError {
         let seen = self.running.take().and_then(|running| running.join().err());
-        let cause = self.first_cause().or(seen).unwrap_or_else(|| "the dataflow ended early".to_string());
-        lost("during a pass", cause)
+        // That a peer was lost is known from its socket; why, its control connection or its parent may tell.
+        let cause = match seen {
+            Some(cause) if !cause.starts_with(LOST_PEER) => Some(cause),
+            seen => self.first_cause().or(seen),
+        };
+        lost("during a pass", cause.unwrap_or_else(|| "the dataflow ended early".to_string()))
     }
 
     fn finish(&mut self) -> Result<(), CrewError> {
@@ -399,11 +406,30 @@ impl Crew for Cluster {
             Some(Err(cause)) => Err(lost("at the end", cause)),
             _ => Ok(()),
         };
+        self.dismiss();
+        ended
+    }
+}
+
+impl Cluster {
+    /// Sends everybody home and waits a little until they have gone: a word that is not delivered is not said.
+    fn dismiss(&mut self) {
         for agent in &self.members {
-            agent.tell(Command::Leave);
+            agent.tell(Command::Leave { reason: None });
+        }
+        let deadline = Instant::now() + LEAVE_LIMIT;
+        while !self.members.is_empty() && Instant::now() < deadline {
+            if let Ok(Event::Closed { id, .. }) = self.events.recv_timeout(POLL) {
+                self.members.retain(|agent| agent.id != id);
+            }
         }
         self.children.wait();
-        ended
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.dismiss();
     }
 }
 
@@ -435,18 +461,14 @@ fn merge(tiles: u64, parts: impl Iterator<Item = Part>) -> Result<Loaded, CrewEr
     }
 }
 
-fn lost(during: &str, cause: String) -> CrewError {
-    CrewError::Lost { during: during.to_string(), cause }
+fn how_it_ended(status: ExitStatus) -> String {
+    match (status.signal(), status.code()) {
+        (Some(signal), _) => format!("was killed by signal {signal}"),
+        (None, Some(code)) => format!("ended with exit code {code}"),
+        (None, None) => "ended".to_string(),
+    }
 }
 
-/// Where the control port opens, and with which secret.
-fn rendezvous(workers: &Workers) -> Result<(SocketAddr, Secret), LaunchError> {
-    match workers {
-        Workers::Local(_) => {
-            let secret = Secret::random().map_err(LaunchError::Randomness)?;
-            Ok((SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), secret))
-        }
-        Workers::Join { listen, token_file: Some(path), .. } => Ok((*listen, Secret::read_or_create(path)?)),
-        Workers::Join { listen, token_file: None, .. } => Err(LaunchError::NoSecret { address: *listen }),
-    }
+fn lost(during: &str, cause: String) -> CrewError {
+    CrewError::Lost { during: during.to_string(), cause }
 }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use nlsq_engine::data::source::TileSource;
+use nlsq_engine::data::source::{DataError, TileSource};
+use nlsq_engine::data::tile::tile_count;
 use nlsq_engine::kernel::Backend;
 use nlsq_engine::kernel::blocks::Blocks;
 use nlsq_operators::{Passes, driver};
 use nlsq_worker::generation::{self, Generation, Member, Running};
-use nlsq_worker::load::{self, Plan, tile_count};
+use nlsq_worker::load::{self, Plan};
 use nlsq_worker::pool::Pool;
 
 use super::{Crew, CrewError, Loaded};
@@ -59,7 +60,8 @@ impl Crew for Embedded {
         })?;
         let statistics = super::fold_statistics(self.tiles, loaded.statistics);
         let pool = Pool::new(&Blocks::new(), &self.problem.program, loaded.tiles, self.tiles, self.threads);
-        self.pool = Some(Arc::new(pool));
+        let refused = |error| DataError::new(format!("cannot start {} compute threads: {error}", self.threads));
+        self.pool = Some(Arc::new(pool.map_err(refused)?));
         Ok(Loaded { counts: loaded.counts, statistics })
     }
 

@@ -31,23 +31,21 @@ pub enum LaunchError {
     Randomness(#[source] io::Error),
     #[error("listening on {address} without a secret is refused: expected --token-file FILE (made on first use)")]
     NoSecret { address: SocketAddr },
-    #[error("only {joined} of {expected} workers joined within {} s{}", limit.as_secs(), first_cause(cause))]
-    TooFew { joined: usize, expected: usize, limit: Duration, cause: Option<String> },
+    #[error("only {joined} of {expected} workers joined within {} s", limit.as_secs())]
+    TooFew { joined: usize, expected: usize, limit: Duration },
+    #[error("only {joined} of {expected} workers joined: {cause}")]
+    Died { joined: usize, expected: usize, cause: String },
 }
 
 impl LaunchError {
     /// 2 where the person can set it right, 4 where the workers are missing.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::TooFew { .. } | Self::Spawn { .. } => 4,
+            Self::TooFew { .. } | Self::Died { .. } | Self::Spawn { .. } => 4,
             Self::NoProgram { .. } | Self::Listen { .. } | Self::Secret(_) | Self::Randomness(_) => 2,
             Self::NoSecret { .. } => 2,
         }
     }
-}
-
-fn first_cause(cause: &Option<String>) -> String {
-    cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default()
 }
 
 /// Worker processes that this process has started; they are killed when it is dropped.
@@ -67,6 +65,11 @@ impl Children {
             children.children.push((child.id(), child));
         }
         Ok(children)
+    }
+
+    /// Whether this process started that one.
+    pub(super) fn has(&self, process: u32) -> bool {
+        self.children.iter().any(|(id, _)| *id == process)
     }
 
     /// How each worker that has already ended did so, by process id.
@@ -104,7 +107,8 @@ fn spawn(program: &Path, coordinator: SocketAddr, secret: &Secret) -> io::Result
         .stdout(Stdio::null())
         .spawn()?;
     let mut stdin = child.stdin.take().expect("standard input is piped");
-    writeln!(stdin, "{}", secret.to_hex())?;
+    // Fails if the child is dead already; its exit status then says more than a broken pipe.
+    let _ = writeln!(stdin, "{}", secret.to_hex());
     Ok(child)
 }
 

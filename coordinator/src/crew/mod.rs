@@ -5,6 +5,7 @@
 mod cluster;
 mod embedded;
 mod launch;
+mod options;
 pub mod placement;
 mod progress;
 mod server;
@@ -15,9 +16,10 @@ use nlsq_engine::data::tree::{TreeFold, TreeNode};
 use nlsq_engine::normal::Counts;
 use nlsq_operators::Passes;
 
-pub use cluster::{Cluster, ClusterOptions, Workers};
+pub use cluster::Cluster;
 pub use embedded::Embedded;
 pub use launch::LaunchError;
+pub use options::{ClusterOptions, Workers};
 
 use crate::outcome::Observer;
 

@@ -6,7 +6,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -35,6 +35,8 @@ pub(super) struct ConnectionId(pub(super) u64);
 pub(super) enum Event {
     /// An agent has proved itself.
     Connected { id: ConnectionId, address: SocketAddr, local: IpAddr, commands: mpsc::UnboundedSender<Command> },
+    /// Somebody tried to join with another secret.
+    WrongSecret { address: SocketAddr },
     /// It says something.
     Said { id: ConnectionId, response: Response },
     /// Its connection is gone.
@@ -44,6 +46,8 @@ pub(super) enum Event {
 /// The running server; dropping it closes every connection.
 pub(super) struct Server {
     address: SocketAddr,
+    /// Whether whoever joins now is sent home.
+    full: Arc<AtomicBool>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -56,16 +60,23 @@ impl Server {
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let (stop, stopped) = oneshot::channel::<()>();
+        let full = Arc::new(AtomicBool::new(false));
+        let handle = Arc::clone(&full);
         let thread = std::thread::Builder::new().name("control".to_string()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
                     // Either the sender says stop or it is gone: the end all the same.
                     _ = stopped => {}
-                    error = listen(listener, secret, events) => debug!(?error, "the control port is closed"),
+                    error = listen(listener, secret, events, handle) => debug!(?error, "the control port is closed"),
                 }
             });
         })?;
-        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, full, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// From now on agents that join are told to leave.
+    pub(super) fn close_to_joiners(&self) {
+        self.full.store(true, Ordering::SeqCst);
     }
 
     /// Where it listens.
@@ -84,7 +95,12 @@ impl Drop for Server {
     }
 }
 
-async fn listen(listener: std::net::TcpListener, secret: Secret, events: Sender<Event>) -> io::Result<()> {
+async fn listen(
+    listener: std::net::TcpListener,
+    secret: Secret,
+    events: Sender<Event>,
+    full: Arc<AtomicBool>,
+) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
     let next = AtomicU64::new(1);
@@ -100,15 +116,29 @@ async fn listen(listener: std::net::TcpListener, secret: Secret, events: Sender<
             }
         };
         let id = ConnectionId(next.fetch_add(1, Ordering::Relaxed));
-        let (secret, events) = (secret.clone(), events.clone());
+        let (secret, events, full) = (secret.clone(), events.clone(), Arc::clone(&full));
         tokio::spawn(async move {
             let proved = tokio::time::timeout(HANDSHAKE_LIMIT, prove(&mut socket, &secret)).await;
             drop(permit);
             match proved {
-                Ok(Ok(Purpose::Control)) => connection(socket, id, address, events).await,
+                Ok(Ok(_)) if full.load(Ordering::SeqCst) => turn_away(socket).await,
+                Ok(Ok(_)) => connection(socket, id, address, events).await,
+                Ok(Err(HandshakeError::Unproven)) => {
+                    // Fails only when the coordinator no longer listens.
+                    let _ = events.send(Event::WrongSecret { address });
+                }
                 other => debug!(%address, ?other, "a stranger knocked"),
             }
         });
+    }
+}
+
+/// Tells a late agent why it is not needed.
+async fn turn_away(mut socket: TcpStream) {
+    let reason = Some("the run has all its workers already".to_string());
+    if let Ok(frame) = codec::encode(&Command::Leave { reason }) {
+        // If it is gone, so much the better.
+        let _ = socket.write_all(&frame).await;
     }
 }
 
@@ -117,6 +147,9 @@ async fn prove(socket: &mut TcpStream, secret: &Secret) -> Result<Purpose, Hands
     let mut hello = [0; HELLO];
     socket.read_exact(&mut hello).await?;
     let acceptor = Acceptor::new(&hello)?;
+    if acceptor.claimed() != Purpose::Control {
+        return Err(HandshakeError::Unexpected(acceptor.claimed()));
+    }
     let challenge: [u8; CHALLENGE] = acceptor.challenge(secret);
     socket.write_all(&challenge).await?;
     let mut response = [0; RESPONSE];

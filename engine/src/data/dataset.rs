@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use super::derived::Formula;
+use super::guard::guarded;
 use super::manifest::{FileEntry, Manifest, Output, ReadColumn};
 use super::open::open_table;
 use super::resolve::{OpenFile, absolute, bind, open_file, resolve};
@@ -33,6 +34,11 @@ struct Part {
 impl Dataset {
     /// Finds the files, checks that each has the columns, and counts the rows.
     pub fn open(spec: &DatasetSpec) -> Result<Self, DataError> {
+        let damaged = |panic| DataError::new(format!("opening the data failed ({panic}): a file may be damaged"));
+        guarded(|| Self::find(spec)).unwrap_or_else(|panic| Err(damaged(panic)))
+    }
+
+    fn find(spec: &DatasetSpec) -> Result<Self, DataError> {
         let mut files = Vec::new();
         for (label, path) in find_files(spec)? {
             let format = Format::of_path(&path)?;
@@ -226,7 +232,15 @@ impl TileSource for Dataset {
             first_row += n as u64;
             Ok(())
         };
-        if self.aside.is_empty() { self.read_files(rows, &mut give) } else { self.read_joined(rows, &mut give) }
+        let start = rows.start;
+        let read = guarded(|| match self.aside.is_empty() {
+            true => self.read_files(rows, &mut give),
+            false => self.read_joined(rows, &mut give),
+        });
+        read.unwrap_or_else(|panic| {
+            let text = format!("reading failed from {} on ({panic}): the file may be damaged", self.place(start));
+            Err(DataError::at_row(start, text))
+        })
     }
 
     fn place(&self, row: u64) -> Place {

@@ -73,10 +73,10 @@ mod tests {
     fn messages_survive_their_frames() {
         let mut wire = Vec::new();
         send(&mut wire, &Command::Prepare { generation: 9 }).unwrap();
-        send(&mut wire, &Command::Leave).unwrap();
+        send(&mut wire, &Command::Leave { reason: None }).unwrap();
         let mut wire = wire.as_slice();
         assert!(matches!(receive(&mut wire).unwrap(), Some(Command::Prepare { generation: 9 })));
-        assert!(matches!(receive(&mut wire).unwrap(), Some(Command::Leave)));
+        assert!(matches!(receive(&mut wire).unwrap(), Some(Command::Leave { reason: None })));
         assert!(receive::<Command>(&mut wire).unwrap().is_none());
     }
 

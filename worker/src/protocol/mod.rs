@@ -5,7 +5,7 @@
 //!
 //! 1. *Joining.* The agent sends [`Response::Joined`].
 //! 2. *Loading.* The coordinator sends [`Command::Load`]; the agent reads its tiles, says [`Response::Loading`] as it goes,
-//!    and ends with [`Response::Loaded`] or [`Response::Refused`].
+//!    and ends with [`Response::Loaded`], [`Response::Refused`] or [`Response::Failed`].
 //! 3. *Serving*, once per generation. [`Command::Prepare`] makes the agent open a fresh data port: [`Response::Listening`].
 //!    When all members have one, [`Command::Start`] names them all; the agent connects to its peers and steps the
 //!    dataflow. It ends with [`Response::Ended`], by itself or after [`Command::Abort`].
@@ -56,8 +56,11 @@ pub enum Command {
         /// Why, for the agent's log.
         cause: String,
     },
-    /// The run is over.
-    Leave,
+    /// The run is over, or goes on without this agent.
+    Leave {
+        /// Why, unless the run has simply ended.
+        reason: Option<String>,
+    },
 }
 
 /// From agent to coordinator.
@@ -65,6 +68,8 @@ pub enum Command {
 pub enum Response {
     /// Sent once, first.
     Joined {
+        /// The program's version: other versions may sum in another order.
+        version: String,
         /// Who this is, for logs.
         process: u32,
         /// What evaluates its tiles.
@@ -88,6 +93,11 @@ pub enum Response {
         message: String,
         /// The global row at fault, if it is one.
         row: Option<u64>,
+    },
+    /// Loading ended by a bug of ours.
+    Failed {
+        /// What is known of it.
+        message: String,
     },
     /// The data port is open.
     Listening {
@@ -120,7 +130,7 @@ pub struct Work {
     pub free: Vec<u64>,
     /// The loss.
     pub loss: Loss,
-    /// Compute threads of the agent.
+    /// Compute threads of the agent; 0 for one on each of its cores.
     pub threads: u64,
 }
 

@@ -58,11 +58,13 @@ fn formats() -> Vec<(&'static str, WriteOptions)> {
         ("deflated.npz", with(1, Compression::Deflate)),
         ("a.parquet", with(50_000, Compression::None)),
         ("snappy.parquet", with(70_000, Compression::Snappy)),
-        ("zstd.parquet", with(1 << 20, Compression::Zstd)),
         ("a.arrow", with(50_000, Compression::None)),
         ("lz4.feather", with(1 << 20, Compression::Lz4)),
-        ("zstd.ipc", with(77, Compression::Zstd)),
     ];
+    if cfg!(feature = "zstd") {
+        formats.push(("zstd.parquet", with(1 << 20, Compression::Zstd)));
+        formats.push(("zstd.ipc", with(77, Compression::Zstd)));
+    }
     if cfg!(feature = "hdf5") {
         formats.push(("a.h5", with(10_000, Compression::None)));
         formats.push(("deflated.nxs", with(100_000, Compression::Deflate)));

@@ -124,6 +124,9 @@ fn failed(path: &Path, error: &io::Error) -> DataError {
 }
 
 fn check(format: Format, compression: Compression) -> Result<(), DataError> {
+    if compression == Compression::Zstd && cfg!(not(feature = "zstd")) {
+        return Err(DataError::new("this program was built without zstd (feature \"zstd\")"));
+    }
     let fits = match compression {
         Compression::None => true,
         Compression::Snappy => format == Format::Parquet,

@@ -1,0 +1,50 @@
+//! How a cluster is made up, and where it meets.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use nlsq_worker::secret::Secret;
+
+use super::launch::LaunchError;
+use crate::config::Placement;
+
+/// Where workers come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Workers {
+    /// This many, started here.
+    Local(usize),
+    /// Whoever joins with the secret.
+    Join {
+        /// Where to listen.
+        listen: SocketAddr,
+        /// Fewest to begin with.
+        min: usize,
+        /// Most to take in.
+        max: usize,
+        /// File with the secret, made on first use.
+        token_file: Option<PathBuf>,
+    },
+}
+
+/// How a cluster is made up.
+#[derive(Clone, Debug)]
+pub struct ClusterOptions {
+    /// Where workers come from.
+    pub workers: Workers,
+    /// Compute threads of each worker; none: the cores of this machine, shared.
+    pub threads: Option<usize>,
+    /// How tiles are dealt.
+    pub placement: Placement,
+}
+
+/// Where the control port opens, and with which secret.
+pub(super) fn rendezvous(workers: &Workers) -> Result<(SocketAddr, Secret), LaunchError> {
+    match workers {
+        Workers::Local(_) => {
+            let secret = Secret::random().map_err(LaunchError::Randomness)?;
+            Ok((SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), secret))
+        }
+        Workers::Join { listen, token_file: Some(path), .. } => Ok((*listen, Secret::read_or_create(path)?)),
+        Workers::Join { listen, token_file: None, .. } => Err(LaunchError::NoSecret { address: *listen }),
+    }
+}
