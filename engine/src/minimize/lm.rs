@@ -9,8 +9,9 @@
 //! radius, not guessed. All work is in `u = D s`, where columns have length at most 1. With bounds the same holds: for
 //! each damping the box problem has one answer ([`super::boxqp`]), whose length falls as the damping grows.
 
+use super::bend::Bend;
 use super::boxqp::{BoxQuadratic, Solution};
-use crate::linalg::{Symmetric, independent_columns, norm};
+use crate::linalg::{Cholesky, Symmetric, independent_columns, norm};
 use crate::normal::NormalEquations;
 use crate::summary::Side;
 
@@ -30,6 +31,8 @@ pub(super) struct Model {
     quadratic: BoxQuadratic,
     /// Parameters that have, or had, any influence: D is not zero.
     live: Vec<usize>,
+    /// The curvature may be negative somewhere.
+    bent: bool,
 }
 
 /// A step of the model.
@@ -58,7 +61,18 @@ impl Model {
             lower: (0..p).map(|j| reach(lower[j], j)).collect(),
             upper: (0..p).map(|j| reach(upper[j], j)).collect(),
         };
-        Self { quadratic, live }
+        Self { quadratic, live, bent: false }
+    }
+
+    /// The same with S added to J'J.
+    pub(super) fn bent(mut self, bend: &Bend, scale: &[f64]) -> Self {
+        let p = scale.len();
+        let scaled = |value: f64, j: usize| if scale[j] > 0.0 { value / scale[j] } else { 0.0 };
+        let plain = self.quadratic.hessian;
+        self.quadratic.hessian =
+            Symmetric::from_fn(p, |j, k| plain.get(j, k) + scaled(scaled(bend.entry(p, j, k), j), k));
+        self.bent = true;
+        self
     }
 
     /// The reduction of the cost that the model promises for `u`.
@@ -111,20 +125,20 @@ impl Model {
 
     fn undamped(&self) -> Option<Solution> {
         let tolerance = RANK_ROUNDING * self.live.len() as f64;
+        if self.bent {
+            return self.in_box(0.0);
+        }
         let mut columns = independent_columns(&self.quadratic.hessian, &self.live, tolerance);
         if columns.len() < self.live.len() {
             // among dependent columns prefer those that can move
-            let movable: Vec<usize> =
-                self.live.iter().copied().filter(|&j| self.quadratic.blocked(j).is_none()).collect();
-            columns = independent_columns(&self.quadratic.hessian, &movable, tolerance);
+            columns = independent_columns(&self.quadratic.hessian, &self.movable(), tolerance);
         }
         self.quadratic.minimize(&columns, 0.0)
     }
 
     /// Newton's method on `1/radius - 1/|u(damping)|`, kept inside a bracket.
     fn damped(&self, radius: f64, full: Option<&Solution>) -> Step {
-        let movable = self.live.iter().filter(|&&j| self.quadratic.blocked(j).is_none());
-        let pull: Vec<f64> = movable.map(|&j| self.quadratic.gradient[j]).collect();
+        let pull: Vec<f64> = self.movable().iter().map(|&j| self.quadratic.gradient[j]).collect();
         // |u(damping)| <= |g|/damping, so the answer lies below this
         let (mut below, mut above) = (0.0, norm(&pull) / radius);
         let mut damping = full.map_or(f64::NAN, |full| newton(0.0, full, radius));
@@ -133,9 +147,9 @@ impl Model {
             if !(damping > below && damping < above) {
                 damping = (below * above).sqrt().max(1e-3 * above);
             }
-            let Some(solution) = self.quadratic.minimize(&self.live, damping) else {
+            let Some(solution) = self.in_box(damping) else {
                 below = damping;
-                above = if above <= damping * (1.0 + RADIUS_TOLERANCE) { 4.0 * damping } else { above };
+                above = raised(above, damping);
                 continue;
             };
             let length = norm(&solution.u);
@@ -145,6 +159,7 @@ impl Model {
             let next = newton(damping, &solution, radius);
             if length > radius {
                 below = damping;
+                above = raised(above, damping);
             } else {
                 above = damping;
                 shortest = Some((solution, damping));
@@ -157,6 +172,22 @@ impl Model {
         }
     }
 
+    /// The parameters that no bound stops right here.
+    fn movable(&self) -> Vec<usize> {
+        self.live.iter().copied().filter(|&j| self.quadratic.blocked(j).is_none()).collect()
+    }
+
+    /// The damped step. With S: of the parameters that no bound stops, as nothing is known about the curvature towards the
+    /// others; `None` if the damping leaves a direction of negative curvature.
+    fn in_box(&self, damping: f64) -> Option<Solution> {
+        if !self.bent {
+            return self.quadratic.minimize(&self.live, damping);
+        }
+        let movable = self.movable();
+        Cholesky::factor(&self.quadratic.hessian, &movable, damping)?;
+        self.quadratic.minimize(&movable, damping)
+    }
+
     fn finished(&self, solution: Solution, damping: f64) -> Step {
         Step { length: norm(&solution.u), u: solution.u, held: solution.held, damping }
     }
@@ -165,6 +196,11 @@ impl Model {
         let p = self.quadratic.gradient.len();
         Step { u: vec![0.0; p], held: vec![None; p], damping, length: 0.0 }
     }
+}
+
+/// The upper end of the bracket after `damping` proved too small.
+fn raised(above: f64, damping: f64) -> f64 {
+    if above <= damping * (1.0 + RADIUS_TOLERANCE) { 4.0 * damping } else { above }
 }
 
 /// Newton's next damping; NaN where the length does not depend on it.

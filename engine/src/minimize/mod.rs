@@ -15,6 +15,7 @@ mod options;
 mod point;
 mod trial;
 
+mod bend;
 mod boxqp;
 mod lm;
 
@@ -32,6 +33,7 @@ pub use options::{Method, Options, OptionsError};
 use crate::normal::NormalEquations;
 use crate::params::Parameters;
 use crate::summary::{Iteration, Phase, Status, Summary};
+use bend::Bend;
 use ending::Ending;
 use point::{Point, column_lengths, scaled_length};
 use search::{Gain, Verdict};
@@ -102,6 +104,8 @@ pub struct Minimizer {
     /// D: the largest length seen of each column of J, at accepted points. `[p]`
     scale: Vec<f64>,
     radius: f64,
+    /// What J'J leaves out of the curvature.
+    bend: Bend,
     best: Option<Point>,
     trial: Trial,
     /// Starts to choose from, until their costs are known.
@@ -124,6 +128,7 @@ impl Minimizer {
             upper: free().map(|p| p.max).collect(),
             scale: vec![0.0; start.len()],
             radius: f64::INFINITY,
+            bend: Bend::new(start.len()),
             best: None,
             trial: Trial { theta: start, length: 0.0, damping: 0.0, predicted: 0.0, slope: 0.0, fallback: None },
             candidates: Vec::new(),
@@ -228,6 +233,9 @@ impl Minimizer {
         let arrived = normal.is_finite().then(|| self.point(self.trial.theta.clone(), normal.clone()));
         let gain = self.gain(&best, arrived.as_ref());
         let verdict = gain.verdict();
+        if let Some(point) = &arrived {
+            self.watch_the_bend(&best, point, &gain, verdict);
+        }
         let accepted = arrived.as_ref().filter(|_| verdict == Verdict::Accept);
         self.record(&normal, accepted.unwrap_or(&best).gradient_norm, accepted.is_some());
         if self.iterations == 0 {

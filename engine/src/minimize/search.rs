@@ -82,6 +82,11 @@ impl Gain {
         -0.5 * (self.slope + self.slope_after)
     }
 
+    /// The reduction by the costs, or by the gradients where the costs drown.
+    pub(super) fn witnessed(&self) -> f64 {
+        if self.drowned() { self.seen_by_gradients() } else { self.actual }
+    }
+
     /// Where costs can be told apart they decide. Where not, the gradient does, which goes to zero linearly while the cost
     /// flattens quadratically: through the offset, and far from the minimum through the slope at both ends.
     pub(super) fn verdict(&self) -> Verdict {
@@ -97,7 +102,8 @@ impl Gain {
     }
 
     /// The radius after this trial, `length` being |D s|. MINPACK's rules: on a poor gain shrink to the minimum of the
-    /// parabola through both costs and the slope.
+    /// parabola through both costs and the slope. Unlike there it shrinks from the length of the step, not
+    /// from a radius the step did not reach: the next trial would be the same point again.
     pub(super) fn radius(&self, radius: f64, length: f64) -> f64 {
         if !self.actual.is_finite() {
             return STRONGEST_SHRINK * radius.min(length);
@@ -111,7 +117,7 @@ impl Gain {
         }
         if self.ratio() <= POOR {
             let parabola = if self.actual >= 0.0 { 0.5 } else { 0.5 * self.slope / (self.slope + self.actual) };
-            return parabola.clamp(STRONGEST_SHRINK, 0.5) * radius.min(10.0 * length);
+            return parabola.clamp(STRONGEST_SHRINK, 0.5) * radius.min(length);
         }
         if !self.cut || self.ratio() >= GOOD { 2.0 * length } else { radius }
     }
@@ -149,6 +155,8 @@ mod tests {
             let gain = Gain { actual, ..FAIR };
             assert_eq!((gain.verdict(), gain.radius(1.0, 1.0)), (verdict, radius), "actual = {actual}");
         }
+        let short = Gain { actual: -4.0, cut: false, ..FAIR };
+        assert_eq!(short.radius(100.0, 1.0), 0.25, "a rejected step is cut, however large the radius was");
     }
 
     #[test]

@@ -5,12 +5,22 @@ use serde::{Deserialize, Serialize};
 use super::Minimizer;
 use super::lm::{Model, Step};
 use super::point::Point;
-use super::search::Gain;
+use super::search::{Gain, Verdict};
 use crate::linalg::norm;
 use crate::summary::Side;
 
 /// A correction is worth a pass if it promises to bring at least this part of the reduction first promised.
 const CORRECTION_GAIN: f64 = 0.01;
+
+/// S takes part only where most of the residual will stay what it is: where the offset is at most this ...
+const BENT_OFFSET: f64 = 0.2;
+
+/// ... or at most this while the last trial promised no more than [`BENT_GAIN`] of the cost. Elsewhere S is about to change
+/// with the residual, and what was learned of it in a curved valley misleads: with S everywhere MGH10 is lost.
+const BENT_OFFSET_SLOW: f64 = 0.5;
+
+/// See [`BENT_OFFSET_SLOW`].
+const BENT_GAIN: f64 = 1e-3;
 
 /// A point asked for, and what the model promises there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,7 +38,10 @@ pub(super) struct Trial {
 impl Minimizer {
     /// Asks for the next trial from the accepted point.
     pub(super) fn propose(&mut self, best: Point) {
-        let model = Model::new(&best.normal, &best.theta, &self.scale, &self.lower, &self.upper);
+        let mut model = Model::new(&best.normal, &best.theta, &self.scale, &self.lower, &self.upper);
+        if self.bent_at(&best) {
+            model = model.bent(&self.bend, &self.scale);
+        }
         let step = model.step(self.radius);
         let theta = self.landing(&best.theta, &step);
         if !self.options.endless() && (theta == best.theta || step.length <= f64::EPSILON * best.theta_length) {
@@ -52,7 +65,7 @@ impl Minimizer {
     /// Sethna, arXiv:1201.5885), without a further evaluation. It is tried once, if the trial's own model promises that
     /// the corrected point is better than the best. In the NIST fits it saves a third of all passes.
     pub(super) fn correction(&self, best: &Point, arrived: &Point, gain: &Gain, fallback: f64) -> Option<Trial> {
-        if self.trial.fallback.is_some() || gain.drowned() {
+        if self.trial.fallback.is_some() || self.bent_at(best) || gain.drowned() {
             return None;
         }
         let before = Model::new(&best.normal, &best.theta, &self.scale, &self.lower, &self.upper);
@@ -64,8 +77,29 @@ impl Minimizer {
             return None;
         }
         let theta = self.landing(&arrived.theta, &step);
-        let length = norm(&self.scaled_step(&best.theta, &theta));
-        (theta != best.theta).then(|| Trial { theta, length, fallback: Some(fallback), ..self.trial.clone() })
+        let taken = self.scaled_step(&best.theta, &theta);
+        // measured against the promise of the first trial, but along its own way
+        let (length, slope) = (norm(&taken), before.slope(&taken));
+        (theta != best.theta).then(|| Trial { theta, length, slope, fallback: Some(fallback), ..self.trial.clone() })
+    }
+
+    /// Whether S takes part in the step from a point.
+    fn bent_at(&self, best: &Point) -> bool {
+        let slow = self.trial.predicted <= BENT_GAIN * best.normal.cost;
+        let limit = if slow { BENT_OFFSET_SLOW } else { BENT_OFFSET };
+        self.bend.active() && best.offset() <= limit
+    }
+
+    /// Which model foretold this trial better? And if it was accepted, what does it say about the curvature?
+    pub(super) fn watch_the_bend(&mut self, best: &Point, arrived: &Point, gain: &Gain, verdict: Verdict) {
+        let step: Vec<f64> = (0..best.theta.len()).map(|j| arrived.theta[j] - best.theta[j]).collect();
+        let model = Model::new(&best.normal, &best.theta, &self.scale, &self.lower, &self.upper);
+        let promised = model.reduction(&self.scaled_step(&best.theta, &arrived.theta));
+        // where costs drown in rounding the gradients still tell which model is wrong, but not what to learn
+        self.bend.compare(&step, promised, gain.witnessed());
+        if verdict == Verdict::Accept && !gain.drowned() {
+            self.bend.learn(&step, &best.normal, &arrived.normal);
+        }
     }
 
     /// `D (to - from)`: what a step really is, after theta was rounded.

@@ -6,6 +6,7 @@ mod dual;
 mod mgh;
 mod mgh_systems;
 mod nist;
+mod random;
 
 use super::{Evaluate, Minimizer, Options, minimize};
 use crate::normal::{Counts, NormalEquations};
