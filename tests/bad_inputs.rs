@@ -108,6 +108,12 @@ type Case = (&'static str, &'static str, &'static [&'static str]);
 const CASES: &[Case] = &[
     // command line
     ("no command", "", &["Usage"]),
+    ("check has no json", "check job.toml --json", &["--json", "expected it with fit"]),
+    (
+        "more threads than there can be",
+        "fit --data good.csv --x t --y y --model a*t --p0 a=1 --threads 1000000",
+        &["--threads", "1000000", "expected 1 to 4096"],
+    ),
     ("unknown command", "resume run", &["resume"]),
     ("unknown flag", "fit --xtoll 1", &["--xtoll", "--xtol"]),
     ("flag twice", "fit --xtol 1 --xtol 2", &["--xtol", "multiple times"]),

@@ -267,8 +267,9 @@ fn load_store(
     let loaded = load(&plan)?;
     let tiles = tile_count(dataset.n_points(), work.tile_points);
     info!(tiles = loaded.tiles.len(), points = loaded.counts.used, threads, "points are loaded");
-    let pool = Pool::new(&Blocks::new(), &program, loaded.tiles, tiles, threads)
-        .map_err(|error| DataError::new(format!("cannot start {threads} compute threads: {error}")))?;
+    let pool = Pool::new(&Blocks::new(), &program, loaded.tiles, tiles, threads).map_err(|error| {
+        DataError::new(format!("cannot start {threads} compute threads: {error}; expected a smaller --threads"))
+    })?;
     let pool = Arc::new(pool);
     let response = Response::Loaded { counts: loaded.counts, statistics: loaded.statistics };
     Ok((Store { pool, tiles }, response))

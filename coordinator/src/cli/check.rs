@@ -40,6 +40,10 @@ struct Reading {
 }
 
 pub(super) fn check(arguments: &JobArgs) -> Result<u8, Failure> {
+    if arguments.flags.given.iter().any(|(key, _)| (key.section, key.name) == ("output", "json")) {
+        let message = "check prints text only, found --json; expected it with fit";
+        return Err(JobError::usage(message).into());
+    }
     let job = Job::read(arguments.job_file.as_deref(), &arguments.flags)?;
     let dataset = Dataset::open(&job.data).map_err(JobError::from)?;
     let (model, parameters) = (job.parse_model(), starts::resolve(&job, &dataset)?);

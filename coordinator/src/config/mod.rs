@@ -156,6 +156,9 @@ fn word_of<T: PartialEq>(words: &[(&'static str, T)], value: T) -> &'static str 
     words.iter().find(|(_, known)| *known == value).expect("every value has a word").0
 }
 
+/// More threads than any machine has cores for; far more would exhaust the system instead of failing.
+const MAX_THREADS: usize = 4096;
+
 impl Job {
     /// Reads and checks a job.
     pub fn read(job_file: Option<&Path>, flags: &JobFlags) -> Result<Self, JobError> {
@@ -298,8 +301,12 @@ fn read_fit(settings: &Settings) -> Result<FitSettings, JobError> {
         value::Value::Count(count) => count,
         other => panic!("fit.tile_points holds {other:?}"),
     };
-    let threads = settings.count("fit", "threads").map(|count| {
-        usize::try_from(count).map_err(|_| settings.error("fit", "threads", format!("{count} threads are too many")))
+    let threads = settings.count("fit", "threads").map(|count| match usize::try_from(count) {
+        Ok(threads) if threads <= MAX_THREADS => Ok(threads),
+        _ => {
+            let message = format!("threads (--threads) = {count}: expected 1 to {MAX_THREADS}");
+            Err(settings.error("fit", "threads", message))
+        }
     });
     Ok(FitSettings {
         minimizer: Options {

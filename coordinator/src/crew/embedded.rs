@@ -60,7 +60,12 @@ impl Crew for Embedded {
         })?;
         let statistics = super::fold_statistics(self.tiles, loaded.statistics);
         let pool = Pool::new(&Blocks::new(), &self.problem.program, loaded.tiles, self.tiles, self.threads);
-        let refused = |error| DataError::new(format!("cannot start {} compute threads: {error}", self.threads));
+        let refused = |error| {
+            DataError::new(format!(
+                "cannot start {} compute threads: {error}; expected a smaller --threads",
+                self.threads
+            ))
+        };
         self.pool = Some(Arc::new(pool.map_err(refused)?));
         Ok(Loaded { counts: loaded.counts, statistics })
     }

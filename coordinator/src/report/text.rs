@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use nlsq_engine::summary::Side;
+use nlsq_engine::summary::{Side, Status};
 
 use super::history::phase_name;
 use super::result::{ParameterResult, RunResult, status_name};
@@ -15,7 +15,7 @@ const VALUE_DIGITS: usize = 10;
 /// The report of a result; `files` are those beside it, with their meaning.
 pub fn render(result: &RunResult, files: &[(String, &str)]) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "{}: {}", status_name(result.status), result.reason);
+    let _ = writeln!(text, "{}", ending(result.status, &result.reason));
     let _ = writeln!(text, "model: {}\n", result.model);
     write_parameters(&mut text, &result.parameters);
     text.push('\n');
@@ -34,6 +34,12 @@ pub fn render(result: &RunResult, files: &[(String, &str)]) -> String {
         }
     }
     text
+}
+
+/// Status and reason in one line; a reason that begins with the status does not say it twice.
+pub fn ending(status: Status, reason: &str) -> String {
+    let name = status_name(status);
+    if reason.starts_with(name) { reason.to_string() } else { format!("{name}: {reason}") }
 }
 
 fn write_parameters(text: &mut String, parameters: &[ParameterResult]) {
