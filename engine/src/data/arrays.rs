@@ -11,7 +11,7 @@ use arrow::datatypes::{
 };
 
 use super::scalar::{Inexact, exact};
-use super::table::Field;
+use super::table::{Field, NAMED_TWICE, refuse_twice};
 
 /// A column of a possibly nested schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,9 +28,11 @@ pub(crate) struct Leaf {
 /// list or map is one column that cannot be used.
 pub(crate) fn leaves<'a>(schema: impl Iterator<Item = &'a ArrowField>, rows: u64) -> (Vec<Leaf>, Vec<Field>) {
     let mut walk = Walk { leaves: Vec::new(), fields: Vec::new(), next: 0, rows };
-    for (top, field) in schema.enumerate() {
-        walk.visit(field, &[], top);
+    let schema: Vec<&ArrowField> = schema.collect();
+    for (top, field) in schema.iter().enumerate() {
+        walk.visit(field, &[], top, named_twice(field, schema.iter().copied()));
     }
+    refuse_twice(&mut walk.fields);
     (walk.leaves, walk.fields)
 }
 
@@ -42,19 +44,27 @@ struct Walk {
 }
 
 impl Walk {
-    fn visit(&mut self, field: &ArrowField, above: &[String], top: usize) {
+    /// `twice`: whether the field, or one around it, shares its name with another beside it, so that names do not lead here.
+    fn visit(&mut self, field: &ArrowField, above: &[String], top: usize, twice: bool) {
         let path = [above, &[field.name().clone()]].concat();
         if let DataType::Struct(members) = field.data_type() {
             for member in members {
-                self.visit(member, &path, top);
+                let twice = twice || named_twice(member, members.iter().map(AsRef::as_ref));
+                self.visit(member, &path, top, twice);
             }
             return;
         }
         let column = Field::column(path.join("."), field.data_type().to_string(), self.rows);
-        self.fields.push(Field { refusal: refusal(field.data_type()), ..column });
+        let refusal = if twice { Some(NAMED_TWICE.to_owned()) } else { refusal(field.data_type()) };
+        self.fields.push(Field { refusal, ..column });
         self.leaves.push(Leaf { path, top, number: self.next });
         self.next += count_leaves(field.data_type());
     }
+}
+
+/// Whether the name of `field` is that of more than one among `beside`.
+fn named_twice<'a>(field: &ArrowField, beside: impl Iterator<Item = &'a ArrowField>) -> bool {
+    beside.filter(|other| other.name() == field.name()).nth(1).is_some()
 }
 
 /// How many leaves a type has in Parquet's numbering.

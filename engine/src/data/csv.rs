@@ -17,7 +17,7 @@ use super::csv_index::{INDEX_ROWS, RowIndex, RowScanner, index_rows};
 use super::scalar::{Inexact, exact};
 use super::source::DataError;
 use super::spec::CsvOptions;
-use super::table::{BLOCK_ROWS, Column, Fault, Field, FileRef, RowSink, Rows, Table};
+use super::table::{BLOCK_ROWS, Column, Fault, Field, FileRef, RowSink, Rows, Table, refuse_twice};
 
 const BUFFER_BYTES: usize = 1 << 18;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -56,35 +56,33 @@ impl CsvTable {
             hint: None,
             file,
         };
-        let names = table.header(options.header)?;
+        let (names, first) = table.beginning(options.header)?;
         table.index = match index {
             Some(index) => index.clone(),
             None => table.count()?,
         };
         let no_line = "it holds no line; expected a header line with the names of the columns";
         let rows = table.index.rows.checked_sub(table.skip).ok_or_else(|| table.file.error(no_line))?;
-        table.fields = names.iter().map(|name| Field::column(name, "text", rows)).collect();
-        for (i, name) in names.iter().enumerate() {
-            if names[..i].contains(name) || names[i + 1..].contains(name) {
-                table.fields[i].refusal = Some("the header names it twice".to_owned());
-            }
-        }
+        let types = (0..names.len()).map(|i| if first.get(i).is_some_and(is_number) { "number" } else { "text" });
+        table.fields = names.iter().zip(types).map(|(name, kind)| Field::column(name, kind, rows)).collect();
+        refuse_twice(&mut table.fields);
         Ok(table)
     }
 
-    fn header(&mut self, named: bool) -> Result<Vec<String>, DataError> {
+    /// The names of the columns, and the first row of data (no cells where there is none).
+    fn beginning(&mut self, named: bool) -> Result<(Vec<String>, ByteRecord), DataError> {
+        let mut reader = self.reader(self.text(0)?);
         let mut record = ByteRecord::new();
-        let found = self.reader(self.text(0)?).read_byte_record(&mut record).map_err(|e| self.broken(e))?;
-        if !found {
-            return Ok(Vec::new());
-        }
-        if !named {
-            return Ok((0..record.len()).map(|i| format!("c{i}")).collect());
+        let found = reader.read_byte_record(&mut record).map_err(|e| self.broken(e))?;
+        if !found || !named {
+            return Ok(((0..record.len()).map(|i| format!("c{i}")).collect(), record));
         }
         if record.iter().all(|cell| number(cell, false).is_ok_and(|v| !v.is_nan())) {
             self.hint = Some("its first line holds only numbers; --csv header=no reads that line as data".to_owned());
         }
-        Ok(record.iter().map(|cell| String::from_utf8_lossy(cell).trim().to_owned()).collect())
+        let names = record.iter().map(|cell| String::from_utf8_lossy(cell).trim().to_owned()).collect();
+        reader.read_byte_record(&mut record).map_err(|e| self.broken(e))?;
+        Ok((names, record))
     }
 
     fn count(&self) -> Result<RowIndex, DataError> {
@@ -175,6 +173,12 @@ impl CsvTable {
             }
         }
     }
+}
+
+/// Whether a cell reads as a number or a missing value, be it one that f64 cannot hold.
+fn is_number(cell: &[u8]) -> bool {
+    let cell = cell.trim_ascii();
+    cell.is_empty() || std::str::from_utf8(cell).is_ok_and(|text| text.parse::<f64>().is_ok())
 }
 
 /// The number in a cell; NaN where there is none.

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use super::derived::Formula;
+use super::derived::{Formula, spread_missing};
 use super::guard::guarded;
 use super::manifest::{FileEntry, Manifest, Output, ReadColumn};
 use super::open::open_table;
@@ -219,6 +219,7 @@ impl TileSource for Dataset {
                     let variables: Vec<&[f64]> = columns.iter().map(|(_, read)| slices[*read]).collect();
                     values.clear();
                     formula.evaluate(n, &variables, &[], values);
+                    spread_missing(&variables, values);
                 }
             }
             let mut columns: Vec<&[f64]> = Vec::with_capacity(derived.len());

@@ -1,4 +1,8 @@
 //! Expressions over slices of columns: `--y 'log(counts)'`, and models evaluated where points are made.
+//!
+//! A value that is derived from columns (y, sigma, weights or mask) is missing, NaN, wherever a column it is computed from
+//! is NaN. Arithmetic alone would not do: a comparison with NaN is 0 or 1, and `where` drops the branch not taken. Only a
+//! column that the simplified expression no longer holds does not count.
 
 use crate::expr::graph::{Graph, Node, NodeId};
 use crate::math;
@@ -41,6 +45,15 @@ impl Formula {
             }
             let from = self.value.index() * LANE;
             out.extend_from_slice(&scratch[from..from + m]);
+        }
+    }
+}
+
+/// Makes values missing (NaN) where any column they are computed from is.
+pub(crate) fn spread_missing(columns: &[&[f64]], values: &mut [f64]) {
+    for column in columns {
+        for (value, given) in values.iter_mut().zip(*column) {
+            *value = if given.is_nan() { f64::NAN } else { *value };
         }
     }
 }

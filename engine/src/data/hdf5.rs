@@ -89,8 +89,7 @@ impl Hdf5Table {
         let shape = dataset.shape();
         let rows = shape.first().copied().unwrap_or(1) as u64;
         let descriptor = dataset.dtype().and_then(|dtype| dtype.to_descriptor());
-        let unknown = half(dataset).map_or("a type of its own", Kind::name);
-        let type_name = descriptor.as_ref().map_or(unknown.to_owned(), type_name);
+        let type_name = descriptor.as_ref().map_or_else(|_| unnamed(dataset), type_name);
         let mut field = Field { storage: storage(dataset), ..Field::column(path.clone(), type_name, rows) };
         if let Some(chunk) = dataset.chunk() {
             self.run_rows = self.run_rows.max(chunk.first().map_or(0, |&rows| rows as u64)).min(1 << 22);
@@ -110,6 +109,7 @@ impl Hdf5Table {
                 Err(why) => self.push(Field { refusal: Some(why), ..field }, Source::Nothing),
             };
         }
+        let descriptor_known = descriptor.is_ok();
         let kind = descriptor.ok().and_then(|descriptor| kind_of(&descriptor)).or_else(|| half(dataset));
         match kind {
             Some(kind) => {
@@ -117,7 +117,11 @@ impl Hdf5Table {
                 self.push(field, source);
             }
             None => {
-                let why = field.refusal.take().or(Some("only real numbers and booleans can be used".to_owned()));
+                let usable = match descriptor_known {
+                    true => "only real numbers and booleans can be used",
+                    false => "only integers up to 64 bits, floats up to 64 bits and booleans can be used",
+                };
+                let why = field.refusal.take().or(Some(usable.to_owned()));
                 self.push(Field { refusal: why, ..field }, Source::Nothing);
             }
         }
@@ -166,6 +170,19 @@ pub(super) fn kind_of(descriptor: &TypeDescriptor) -> Option<Kind> {
 fn half(dataset: &Dataset) -> Option<Kind> {
     let dtype = dataset.dtype().ok()?;
     (dtype.size() == 2 && dtype.to_descriptor().is_err() && dtype.conv_to::<f32>().is_some()).then_some(Kind::F16)
+}
+
+/// What to call a type that the library's interface has no name for.
+fn unnamed(dataset: &Dataset) -> String {
+    let Ok(dtype) = dataset.dtype() else { return "unknown".to_owned() };
+    match (half(dataset), dtype.conv_to::<f64>()) {
+        (Some(kind), _) => kind.name().to_owned(),
+        (None, Some(_)) => format!("number of {} bits", 8 * dtype.size()),
+        // among these are records with members of such types
+        (None, None) => {
+            format!("unknown ({} bytes, perhaps a record with 16-bit floats or long doubles)", dtype.size())
+        }
+    }
 }
 
 fn type_name(descriptor: &TypeDescriptor) -> String {

@@ -3,9 +3,12 @@
 //! An array of shape (n,) is the column KEY, one of shape (n, k) the columns KEY.c0, KEY.c1, ..., one of records the columns
 //! KEY.FIELD. Arrays that `numpy.savez` stored are read by position like `.npy` files; those that `savez_compressed` deflated
 //! are decompressed once, as a whole, into the memory of the process that reads them.
+//!
+//! The archive's checksums (CRC-32 of a whole array) are compared when an array is first used: for deflated arrays always, for
+//! stored ones up to 64 MiB. Larger ones are not checked, since who reads some rows would have to read them all.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
@@ -15,7 +18,10 @@ use zip::{CompressionMethod, ZipArchive};
 use super::npy::{Array, ReadAt};
 use super::npy_header::Header;
 use super::source::DataError;
-use super::table::{Column, Field, FileRef, RowSink, Rows, Table};
+use super::table::{Column, Field, FileRef, RowSink, Rows, Table, refuse_twice};
+
+/// Stored arrays are compared with their checksum up to this size.
+const CHECKED_BYTES: u64 = 64 << 20;
 
 /// A `.npz` archive.
 #[derive(Debug)]
@@ -37,8 +43,8 @@ struct Member {
 
 #[derive(Debug)]
 enum Content {
-    /// Bytes in the file, from here on.
-    Stored(u64),
+    /// Bytes in the file, from `start` on; what the checksum says is known after the first use of a small array.
+    Stored { start: u64, small: bool, checked: OnceLock<Result<(), DataError>> },
     /// Decompressed on first use.
     Deflated(OnceLock<Vec<u8>>),
 }
@@ -66,6 +72,7 @@ impl NpzTable {
         if table.fields.is_empty() {
             return Err(table.file.error("it holds no array (no member called KEY.npy)"));
         }
+        refuse_twice(&mut table.fields);
         Ok(table)
     }
 
@@ -83,11 +90,13 @@ impl NpzTable {
             Err(what) => return self.add_unreadable(key, &header.descr.name(), what),
         };
         let content = match (method, start) {
-            (CompressionMethod::Stored, Some(start)) => Content::Stored(start),
+            (CompressionMethod::Stored, Some(start)) => {
+                Content::Stored { start, small: size <= CHECKED_BYTES, checked: OnceLock::new() }
+            }
             _ => Content::Deflated(OnceLock::new()),
         };
         let member = self.members.len();
-        let storage = if matches!(content, Content::Stored(_)) { "" } else { "deflated" }.to_owned();
+        let storage = if matches!(content, Content::Stored { .. }) { "" } else { "deflated" }.to_owned();
         if let [rows, width] = header.shape[..] {
             let first = array.fields.first().cloned();
             let whole = first.unwrap_or_else(|| Field::column(key, header.descr.name(), rows));
@@ -120,7 +129,10 @@ impl NpzTable {
         out: &mut Rows,
     ) -> Result<(), DataError> {
         let result = match &member.content {
-            Content::Stored(start) => {
+            Content::Stored { start, small, checked } => {
+                if *small {
+                    checked.get_or_init(|| self.unpack(member, &mut io::sink())).clone()?;
+                }
                 let window = Window { file: handle, start: *start };
                 member.array.read_block(&window, rows, &[column], buffer, out)
             }
@@ -139,12 +151,18 @@ impl NpzTable {
     }
 
     fn decompress(&self, member: &Member) -> Result<Vec<u8>, DataError> {
-        let failed = |e: io::Error| self.file.error(format!("cannot decompress it: {e}"));
+        let mut bytes = Vec::with_capacity(member.array.total_bytes as usize);
+        self.unpack(member, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Reads a whole array, which compares it with its checksum.
+    fn unpack(&self, member: &Member, to: &mut dyn Write) -> Result<(), DataError> {
         let mut archive = archive(&self.file)?;
         let mut entry = archive.by_index(member.index).map_err(|e| self.file.error(e))?;
-        let mut bytes = Vec::with_capacity(member.array.total_bytes as usize);
-        entry.read_to_end(&mut bytes).map_err(failed)?;
-        Ok(bytes)
+        let name = entry.name().map_err(|e| self.file.error(e))?.into_owned();
+        let copied = io::copy(&mut entry, to);
+        copied.map(drop).map_err(|e| self.file.error(format!("its array {name} is damaged: {e}")))
     }
 }
 

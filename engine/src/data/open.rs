@@ -1,6 +1,7 @@
 //! From a path to a table: by extension, after a look at the first bytes.
 
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 
 use super::arrow::ArrowTable;
 use super::csv::CsvTable;
@@ -56,6 +57,20 @@ fn open_hdf5(file: FileRef) -> Result<Box<dyn Table>, DataError> {
     Err(file.error("this program was built without HDF5; build it with the feature `hdf5`, or convert the file"))
 }
 
+/// Whether the signature of HDF5 stands where it may: at the start, or behind a user block of 512, 1024, 2048, ... bytes.
+fn is_hdf5(file: &FileRef) -> Result<bool, DataError> {
+    let handle = file.open()?;
+    let starts = std::iter::successors(Some(512u64), |start| start.checked_mul(2));
+    for start in std::iter::once(0).chain(starts).take_while(|start| start.saturating_add(8) <= file.bytes) {
+        let mut signature = [0; 8];
+        handle.read_exact_at(&mut signature, start).map_err(|e| file.error(format!("cannot read it: {e}")))?;
+        if signature == *b"\x89HDF\r\n\x1a\n" {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Refuses a file whose content is plainly of another format than its extension says.
 fn check_content(file: &FileRef, format: Format) -> Result<(), DataError> {
     let mut start = Vec::new();
@@ -67,7 +82,7 @@ fn check_content(file: &FileRef, format: Format) -> Result<(), DataError> {
         Format::Parquet => begins(b"PAR1"),
         Format::Arrow => begins(b"ARROW1"),
         Format::CsvGz => begins(b"\x1f\x8b"),
-        Format::Hdf5 => return Ok(()), // a user block may come first: the library knows
+        Format::Hdf5 => is_hdf5(file)?,
         Format::Csv => !start.contains(&0) && BEGINNINGS.iter().all(|(magic, ..)| !begins(magic)),
     };
     if fits {

@@ -1,5 +1,5 @@
 //! Parquet files: only the columns and the row groups asked for are read, of a row group that is cut only the pages needed
-//! where the file has an index of its pages.
+//! where the file has an index of its pages. Pages that carry a checksum are compared with it.
 
 use std::ops::Range;
 

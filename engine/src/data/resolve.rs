@@ -8,7 +8,7 @@ use super::manifest::{FileEntry, Output, ReadColumn};
 use super::open::open_table;
 use super::source::{DataError, Layout, Weighting};
 use super::spec::DatasetSpec;
-use super::table::{Column, FileRef, Format, Table};
+use super::table::{Column, FileRef, Format, NAMED_TWICE, Table};
 use crate::expr::{Model, Names, is_name};
 
 /// A file that is open, and what is known about it.
@@ -264,6 +264,9 @@ pub(crate) fn bind(open: &OpenFile, reads: &[&ReadColumn]) -> Result<(Vec<Column
         let column = found.ok_or_else(|| DataError::new(not_there(open.table.as_ref(), &file.label, name)))?;
         let field = &open.table.fields()[column.field];
         if let Some(why) = &field.refusal {
+            if why == NAMED_TWICE {
+                return Err(file.error(format!("column \"{name}\": {why}")));
+            }
             return Err(file.error(format!("column \"{name}\" has the type {}: {why}", field.type_name)));
         }
         match rows {

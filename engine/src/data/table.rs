@@ -1,5 +1,6 @@
 //! One file as a table: what every format reader offers, and what they share.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -106,6 +107,21 @@ pub(crate) fn find_in(fields: &[Field], name: &str) -> Option<Column> {
     let component: u64 = component.parse().ok()?;
     let field = fields.iter().position(|f| f.name == base && f.width.is_some_and(|k| component < k))?;
     Some(Column { field, component, truth: false })
+}
+
+/// Why a column cannot be used whose name says more than one.
+pub(crate) const NAMED_TWICE: &str = "the file has more than one column of this name; rename them";
+
+/// Refuses fields whose name is not theirs alone.
+pub(crate) fn refuse_twice(fields: &mut [Field]) {
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    fields.iter().for_each(|field| *seen.entry(&field.name).or_default() += 1);
+    let twice: Vec<bool> = fields.iter().map(|field| seen[field.name.as_str()] > 1).collect();
+    for (field, twice) in fields.iter_mut().zip(twice) {
+        if twice {
+            field.refusal = Some(NAMED_TWICE.to_owned());
+        }
+    }
 }
 
 /// A file format, told by the extension.

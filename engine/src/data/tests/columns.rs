@@ -113,6 +113,46 @@ fn expressions_of_columns_are_evaluated() {
 }
 
 #[test]
+fn a_missing_value_makes_what_is_derived_from_it_missing() {
+    let folder = folder();
+    let nan = f64::NAN;
+    write(
+        &folder.path().join("a.parquet"),
+        &[("t", &[1.0, 2.0, 3.0, 4.0]), ("y", &[5.0, 6.0, 7.0, nan]), ("q", &[3.0, nan, 1.0, 2.0])],
+    );
+    let mut spec = spec(folder.path(), &["a.parquet"], &["t"], "y");
+    let shown = |spec: &DatasetSpec, column: usize| format!("{:?}", read(spec)[column]);
+    for (text, expected) in [
+        ("q != 3", "[0.0, NaN, 1.0, 1.0]"),
+        ("not (q > 2)", "[0.0, NaN, 1.0, 1.0]"),
+        ("where(q > 2, 0, 1)", "[0.0, NaN, 1.0, 1.0]"),
+        ("where(t > 2, q, 0)", "[0.0, NaN, 1.0, 2.0]"),
+        ("q > 2 or t > 0", "[1.0, NaN, 1.0, 1.0]"),
+        ("y > 0 and q == q", "[1.0, NaN, 1.0, NaN]"),
+    ] {
+        spec.mask = Some(text.to_owned());
+        assert_eq!(shown(&spec, 2), expected, "mask {text}");
+        spec.mask = None;
+        spec.sigma = Some(text.to_owned());
+        assert_eq!(shown(&spec, 2), expected, "sigma {text}");
+        spec.weights = spec.sigma.take();
+        assert_eq!(shown(&spec, 2), expected, "weights {text}");
+        spec.weights = None;
+    }
+    spec.y = "t*(y > 3)".to_owned();
+    assert_eq!(shown(&spec, 1), "[1.0, 2.0, 3.0, NaN]");
+    spec.y = "t".to_owned();
+    spec.mask = Some("q != 3".to_owned());
+    let dataset = Dataset::open(&spec).unwrap();
+    let mut tiles = Vec::new();
+    load_tiles(&dataset, 0..1, 4, NonFinite::Skip, &mut |tile| tiles.push(tile)).unwrap();
+    let counts = &tiles[0].counts;
+    assert_eq!((counts.used, counts.masked, counts.nonfinite), (2, 1, 1));
+    let error = load_tiles(&dataset, 0..1, 4, NonFinite::Error, &mut |_| ()).unwrap_err();
+    assert!(error.message.starts_with("a.parquet, row 2, column \"q != 3\": a missing value or NaN;"), "{error}");
+}
+
+#[test]
 fn sigma_and_weights_exclude_each_other() {
     let folder = folder();
     write(&folder.path().join("a.npy"), &[("t", &[1.0]), ("y", &[1.0])]);

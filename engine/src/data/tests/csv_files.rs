@@ -65,7 +65,10 @@ fn faults_name_line_and_column() {
         refused("0.5,1.5\n1,2\n"),
         "x: a.csv has no column \"t\"; it has 0.5, 1.5 (its first line holds only numbers; --csv header=no reads that line as data)"
     );
-    assert_eq!(refused("t,y,y\n1,2,3\n"), "a.csv: column \"y\" has the type text: the header names it twice");
+    assert_eq!(
+        refused("t,y,y\n1,2,3\n"),
+        "a.csv: column \"y\": the file has more than one column of this name; rename them"
+    );
     assert_eq!(refused("t,y\n"), "a.csv: there are no rows");
     assert_eq!(refused("\n\n"), "a.csv: it holds no line; expected a header line with the names of the columns");
     assert_eq!(refused(""), "a.csv is empty (0 bytes)");

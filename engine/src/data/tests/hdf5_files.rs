@@ -84,6 +84,24 @@ fn what_cannot_be_read_is_refused() {
         message("lzf.t"),
         "y: records.h5 has no column \"lzf.t\": in \"/lzf\", records packed by lzf are not read; expected gzip"
     );
+    let file = "odd.h5";
+    let message = |y: &str| refusal(&spec(&folder(), &[file], &[], y));
+    assert_eq!(
+        message("long"),
+        "odd.h5: column \"long\" has the type number of 128 bits: only integers up to 64 bits, floats up to 64 bits and booleans can be used"
+    );
+    assert_eq!(
+        message("halves"),
+        "odd.h5: column \"halves\" has the type unknown (10 bytes, perhaps a record with 16-bit floats or long doubles): \
+         only integers up to 64 bits, floats up to 64 bits and booleans can be used"
+    );
+    let halves =
+        values(&Dataset::open(&spec(&folder(), &[file], &["a=big.c0", "b=packed"], "big.c1")).unwrap()).unwrap();
+    assert_eq!((halves[0][3], halves[1][3], halves[2][3]), (3.0, 1.5, 3.5));
+}
+
+#[test]
+fn links_that_lead_nowhere_are_left_out() {
     assert!(message("dead").starts_with("y: records.h5 has no column \"dead\"; it has "));
 }
 
@@ -96,6 +114,27 @@ fn damaged_files_are_named() {
     let message = |file: &str| refusal(&spec(scratch.path(), &[file], &["t"], "y"));
     assert_eq!(message("cut.h5"), "cut.h5: it is cut short, or its writer has not closed it");
     assert_eq!(message("other.h5"), "other.h5: its content is not HDF5");
+    std::fs::write(scratch.path().join("zip.nxs"), b"PK\x03\x04 and more").unwrap();
+    assert_eq!(message("zip.nxs"), "zip.nxs: its content is a zip archive, not HDF5; give it the extension .npz");
+    std::fs::write(scratch.path().join("zeros.hdf5"), [0; 5000]).unwrap();
+    assert_eq!(message("zeros.hdf5"), "zeros.hdf5: its content is binary data, not HDF5");
+    // the library asks for its locks before it looks at the content
+    let locked = std::fs::File::open(scratch.path().join("other.h5")).unwrap();
+    locked.lock().unwrap();
+    assert_eq!(message("other.h5"), "other.h5: its content is not HDF5");
+}
+
+#[test]
+fn a_user_block_may_come_first() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut builder = hdf5::File::with_options();
+    builder.with_fcpl(|creation| creation.userblock(2048));
+    let file = builder.create(scratch.path().join("a.h5")).unwrap();
+    file.new_dataset_builder().with_data(&[1.0, 2.0]).create("t").unwrap();
+    file.close().unwrap();
+    assert!(!std::fs::read(scratch.path().join("a.h5")).unwrap().starts_with(b"\x89HDF"));
+    let dataset = Dataset::open(&spec(scratch.path(), &["a.h5"], &[], "t")).unwrap();
+    assert_eq!(values(&dataset).unwrap(), [[1.0, 2.0]]);
 }
 
 #[test]

@@ -130,6 +130,43 @@ fn damage_inside_a_file_is_an_error_or_other_numbers_but_no_panic() {
     }
 }
 
+#[test]
+fn arrays_of_an_archive_are_compared_with_their_checksum() {
+    let folder = folder();
+    let base = folder.path();
+    let marked: Vec<f64> = (0..5000).map(|i| if i == 4000 { 1234.5678 } else { 0.0 }).collect();
+    write(&base.join("a.npz"), &[("t", &[0.25; 5000]), ("y", &marked)]);
+    let mut bytes = std::fs::read(base.join("a.npz")).unwrap();
+    let mark = 1234.5678f64.to_le_bytes();
+    let at = bytes.windows(8).position(|window| window == mark).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(base.join("a.npz"), &bytes).unwrap();
+    let dataset = Dataset::open(&spec(base, &["a.npz"], &["t"], "y")).unwrap();
+    for _ in 0..2 {
+        // also where the rows asked for are whole
+        assert_eq!(bits(&dataset, 0..10).unwrap_err().message, "a.npz: its array y.npy is damaged: Invalid checksum");
+    }
+    let other = Dataset::open(&spec(base, &["a.npz"], &["t"], "2*t")).unwrap();
+    assert_eq!(bits(&other, 0..1).unwrap()[1], [0.5f64.to_bits()]);
+}
+
+/// `testdata/checksums.parquet` comes from pyarrow (`testdata/make_checksums.py`): t = i/2 and y = t + 1 for 64 rows.
+#[test]
+fn pages_of_parquet_are_compared_with_their_checksums() {
+    let folder = folder();
+    let base = folder.path();
+    let given = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/checksums.parquet");
+    let mut bytes = std::fs::read(given).unwrap();
+    std::fs::write(base.join("a.parquet"), &bytes).unwrap();
+    let dataset = Dataset::open(&spec(base, &["a.parquet"], &["t"], "y")).unwrap();
+    assert_eq!(values(&dataset).unwrap()[1][50], 26.0);
+    let at = bytes.windows(8).rposition(|window| window == 26f64.to_le_bytes()).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(base.join("a.parquet"), &bytes).unwrap();
+    let message = refusal(&spec(base, &["a.parquet"], &["t"], "y"));
+    assert!(message.starts_with("a.parquet: cannot decode it: ") && message.contains("CRC"), "{message}");
+}
+
 /// A table with columns of many types, as Parquet and as Arrow.
 fn many_types(base: &Path) {
     let rows = 3;
@@ -216,6 +253,49 @@ fn columns_of_many_types() {
 }
 
 #[test]
+fn columns_that_share_a_name_are_refused_where_they_are_used() {
+    let folder = folder();
+    let base = folder.path();
+    let column = |v: f64| Arc::new(Float64Array::from(vec![v])) as ArrayRef;
+    let group = |member: &str, v: f64| {
+        let members = vec![Field::new(member, DataType::Float64, true)];
+        Arc::new(StructArray::try_new(members.into(), vec![column(v)], None).unwrap()) as ArrayRef
+    };
+    let named = [
+        ("t", column(1.0)),
+        ("y", column(2.0)),
+        ("y", column(3.0)),
+        ("s", group("a", 4.0)),
+        ("s", group("b", 5.0)),
+        ("d.v", column(6.0)),
+        ("d", group("v", 7.0)),
+        ("z", column(8.0)),
+    ];
+    let fields: Vec<Field> = named.iter().map(|(name, a)| Field::new(*name, a.data_type().clone(), true)).collect();
+    let schema = Arc::new(arrow::datatypes::Schema::new(fields));
+    let batch = RecordBatch::try_new(schema, named.iter().map(|(_, array)| array.clone()).collect()).unwrap();
+    let create = |name: &str| std::fs::File::create(base.join(name)).unwrap();
+    let mut writer = ArrowWriter::try_new(create("a.parquet"), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    for name in ["a.arrow", "a.feather"] {
+        let mut writer = FileWriter::try_new(create(name), &batch.schema()).unwrap();
+        writer.write(&batch).unwrap();
+        writer.finish().unwrap();
+    }
+    for file in ["a.parquet", "a.arrow", "a.feather"] {
+        for name in ["y", "s.a", "s.b", "d.v"] {
+            let expected =
+                format!("{file}: column \"{name}\": the file has more than one column of this name; rename them");
+            assert_eq!(refusal(&spec(base, &[file], &["t"], name)), expected);
+        }
+        assert!(refusal(&spec(base, &[file], &["t"], "2*y")).starts_with(&format!("{file}: column \"y\": ")));
+        let columns = values(&Dataset::open(&spec(base, &[file], &["t"], "2*z")).unwrap()).unwrap();
+        assert_eq!(columns, [[1.0], [16.0]], "{file}");
+    }
+}
+
+#[test]
 fn files_that_differ_or_change() {
     let folder = folder();
     let base = folder.path();
@@ -248,4 +328,11 @@ fn files_are_described() {
     let seen = describe(&base.join("a.csv"), &CsvOptions::default()).unwrap();
     assert_eq!(seen.notes, ["its first line holds only numbers; --csv header=no reads that line as data"]);
     assert_eq!((seen.fields[0].name.as_str(), seen.fields[0].rows), ("1", 1));
+    std::fs::write(base.join("a.csv"), "t,name,empty,big\n1e3,one,,9007199254740993\ntwo,2,2,2\n").unwrap();
+    let types = |options: &CsvOptions| -> Vec<String> {
+        let seen = describe(&base.join("a.csv"), options).unwrap();
+        seen.fields.into_iter().map(|field| field.type_name).collect()
+    };
+    assert_eq!(types(&CsvOptions::default()), ["number", "text", "number", "number"]);
+    assert_eq!(types(&CsvOptions { header: false, ..CsvOptions::default() }), ["text"; 4]);
 }
