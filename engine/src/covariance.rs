@@ -98,7 +98,8 @@ pub fn covariance(
     for (a, &j) in moving.iter().enumerate() {
         let row = parameters.free()[j];
         for (b, &k) in moving.iter().enumerate() {
-            matrix[row * n_params + parameters.free()[k]] = variance * inverse.matrix.get(a, b);
+            // a sum with +0 turns -0 into +0
+            matrix[row * n_params + parameters.free()[k]] = variance * inverse.matrix.get(a, b) + 0.0;
         }
         if inverse.determined[a] {
             stderr[row] = Some((variance * inverse.matrix.get(a, a)).sqrt());

@@ -30,6 +30,11 @@ impl Cholesky {
         Some(Self { rows })
     }
 
+    /// The smallest entry on the diagonal of L; 1 if there is none.
+    pub fn least_pivot(&self) -> f64 {
+        self.rows.iter().filter_map(|row| row.last()).copied().reduce(f64::min).unwrap_or(1.0)
+    }
+
     /// Solves `L w = b`; `|w|^2 = b' (A_ss + damping I)^-1 b`.
     pub fn forward(&self, b: &[f64]) -> Vec<f64> {
         let mut w: Vec<f64> = Vec::with_capacity(b.len());

@@ -25,6 +25,9 @@ const DAMPINGS: usize = 60;
 /// per parameter: J'J does not hold more than that.
 const RANK_ROUNDING: f64 = 32.0 * f64::EPSILON;
 
+/// An undamped step must promise at least this part of what one parameter alone could bring.
+const WORTHWHILE: f64 = 0.5;
+
 /// The quadratic model of the cost around a point, in scaled coordinates.
 #[derive(Clone, Debug)]
 pub(super) struct Model {
@@ -46,6 +49,13 @@ pub(super) struct Step {
     pub(super) damping: f64,
     /// `|u|`.
     pub(super) length: f64,
+}
+
+impl Step {
+    /// Neither damped nor stopped by a bound on the way. A parameter that stays on its bound stops nothing.
+    pub(super) fn is_full(&self) -> bool {
+        self.damping == 0.0 && self.u.iter().zip(&self.held).all(|(&u, held)| held.is_none() || u == 0.0)
+    }
 }
 
 impl Model {
@@ -93,7 +103,7 @@ impl Model {
 
     /// The step inside the bounds and the radius.
     pub(super) fn step(&self, radius: f64) -> Step {
-        let full = self.undamped();
+        let full = self.undamped().filter(|full| self.worthwhile(full));
         match full {
             Some(full) if norm(&full.u) <= (1.0 + RADIUS_TOLERANCE) * radius => self.finished(full, 0.0),
             full => self.damped(radius, full.as_ref()),
@@ -121,6 +131,26 @@ impl Model {
         };
         let influential = self.live.iter().filter(|&&j| quadratic.hessian.get(j, j) > 0.0);
         influential.map(|&j| alone(j)).fold(0.0, f64::max)
+    }
+
+    /// An estimate of the condition number of J with columns of length 1, over the parameters that no bound stops: one over
+    /// the smallest pivot of its pivoted triangle. Infinite if columns are combinations of others.
+    pub(super) fn condition(&self) -> f64 {
+        let a = &self.quadratic.hessian;
+        let seen: Vec<usize> = self.movable().into_iter().filter(|&j| a.get(j, j) > 0.0).collect();
+        let unit = Symmetric::from_fn(a.order(), |j, k| {
+            let size = (a.get(j, j) * a.get(k, k)).sqrt();
+            if size > 0.0 { a.get(j, k) / size } else { 0.0 }
+        });
+        let columns = independent_columns(&unit, &seen, RANK_ROUNDING * self.live.len() as f64);
+        let factor = Cholesky::factor(&unit, &columns, 0.0).filter(|_| columns.len() == seen.len());
+        factor.map_or(f64::INFINITY, |factor| 1.0 / factor.least_pivot())
+    }
+
+    /// Whether an undamped step that leaves dependent columns still brings what is to be had. A robust loss can flatten J'J
+    /// along a column whose gradient is large: that parameter must not stay, and damping moves it.
+    fn worthwhile(&self, full: &Solution) -> bool {
+        self.bent || self.quadratic.reduction(&full.u) >= WORTHWHILE * self.best_of_one()
     }
 
     fn undamped(&self) -> Option<Solution> {

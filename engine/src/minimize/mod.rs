@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 pub use options::{Method, Options, OptionsError};
 
+use crate::linalg::norm;
 use crate::normal::NormalEquations;
 use crate::params::Parameters;
 use crate::summary::{Iteration, Phase, Status, Summary};
@@ -48,6 +49,11 @@ const FIRST_RADIUS: f64 = 0.3;
 /// The least first radius, relative to the residual's length: a start at or near the origin has no length of its own,
 /// and a step so short changes the residual by a thousandth at most.
 const LEAST_FIRST_RADIUS: f64 = 1e-3;
+
+/// If an accepted step is so many times longer after its own D than before it, the radius grows with it: where a robust
+/// loss had flattened every point at the start, the columns of J grow by up to 1e8 on the way to the data, and a
+/// radius in the old units would creep for dozens of passes.
+const JUMP: f64 = 1e6;
 
 /// What the minimizer wants to know next. A theta holds the free parameters, in the order of [`Parameters::free`].
 #[derive(Clone, Debug, PartialEq)]
@@ -108,6 +114,10 @@ pub struct Minimizer {
     bend: Bend,
     best: Option<Point>,
     trial: Trial,
+    /// Since the last accepted point the Gauss-Newton step was tried, or at least asked for.
+    tried_full: bool,
+    /// The largest roughness of the cost seen, relative to it.
+    roughness: f64,
     /// Starts to choose from, until their costs are known.
     candidates: Vec<Vec<f64>>,
     passes: u64,
@@ -130,7 +140,17 @@ impl Minimizer {
             radius: f64::INFINITY,
             bend: Bend::new(start.len()),
             best: None,
-            trial: Trial { theta: start, length: 0.0, damping: 0.0, predicted: 0.0, slope: 0.0, fallback: None },
+            trial: Trial {
+                theta: start,
+                length: 0.0,
+                damping: 0.0,
+                full: false,
+                predicted: 0.0,
+                slope: 0.0,
+                fallback: None,
+            },
+            tried_full: false,
+            roughness: 0.0,
             candidates: Vec::new(),
             passes: 0,
             iterations: 0,
@@ -225,6 +245,11 @@ impl Minimizer {
         if inert && point.normal.cost > 0.0 && !self.options.endless() {
             self.end(Status::Stalled, "no free parameter has any influence on the model at the start".into());
         }
+        if !self.options.endless()
+            && let Some(reason) = point.underflow()
+        {
+            self.end(Status::Failed, reason);
+        }
         self.settle(point, None);
     }
 
@@ -233,6 +258,8 @@ impl Minimizer {
         let arrived = normal.is_finite().then(|| self.point(self.trial.theta.clone(), normal.clone()));
         let gain = self.gain(&best, arrived.as_ref());
         let verdict = gain.verdict();
+        self.roughness = self.roughness.max(gain.roughness());
+        self.tried_full |= self.trial.full;
         if let Some(point) = &arrived {
             self.watch_the_bend(&best, point, &gain, verdict);
         }
@@ -246,9 +273,17 @@ impl Minimizer {
         match (verdict, arrived) {
             (Verdict::Accept, Some(point)) => {
                 self.radius = next_radius;
-                self.accept(point);
+                self.accept(&best, point);
             }
-            (Verdict::Floor, _) if !(self.options.endless() || gain.far) => self.give_up(best),
+            (Verdict::Floor, _) if !(self.options.endless() || gain.far) => {
+                if self.tried_full {
+                    self.give_up(best);
+                } else {
+                    self.radius = 2.0 * best.full_length;
+                    self.tried_full = true;
+                    self.propose(best);
+                }
+            }
             (_, arrived) => {
                 if let Some(correction) = arrived.and_then(|a| self.correction(&best, &a, &gain, next_radius)) {
                     self.trial = correction;
@@ -275,16 +310,22 @@ impl Minimizer {
             rounding: best.cost_rounding,
             offset_before: best.offset(),
             offset_after: arrived.map_or(f64::INFINITY, Point::offset),
-            far: stop::floor(best).is_none(),
+            far: stop::floor(best, self.roughness).is_none(),
         }
     }
 
-    fn accept(&mut self, point: Point) {
+    fn accept(&mut self, best: &Point, point: Point) {
+        let length = norm(&self.scaled_step(&best.theta, &point.theta));
         for (d, length) in self.scale.iter_mut().zip(column_lengths(&point.normal)) {
             *d = d.max(length);
         }
+        let stretched = norm(&self.scaled_step(&best.theta, &point.theta)) / length;
+        if stretched > JUMP && stretched.is_finite() {
+            self.radius *= stretched;
+        }
         self.iterations += 1;
-        let arrival = Arrival { length: self.trial.length, damping: self.trial.damping };
+        self.tried_full = false;
+        let arrival = Arrival { length: self.trial.length, full: self.trial.full };
         self.settle(point, Some(arrival));
     }
 
@@ -302,7 +343,8 @@ impl Minimizer {
 
     /// No step can show progress: the minimum, as far as f64 can tell, or a place where the model deceives.
     fn give_up(&mut self, best: Point) {
-        match stop::floor(&best) {
+        let tried = self.tried_full || best.full_length <= f64::EPSILON * best.theta_length;
+        match stop::floor(&best, self.roughness).filter(|_| tried) {
             Some(reason) => self.end(Status::Converged, reason),
             None => {
                 let reason = format!(

@@ -13,12 +13,18 @@ const COST_ROUNDING: f64 = 1e-13;
 /// Roundings of the model's value, relative to the size of the terms that make it.
 const MODEL_ROUNDING: f64 = 8.0 * f64::EPSILON;
 
+/// The offset at the rounding floor may be so many times its estimated rounding.
+const OFFSET_ROUNDINGS: f64 = 32.0;
+
+/// Sums of squares below this have terms without all their digits: the least normal number over the rounding.
+const LEAST_SQUARE: f64 = f64::MIN_POSITIVE / f64::EPSILON;
+
 /// A point with finite normal equations.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Point {
     pub(super) theta: Vec<f64>,
     pub(super) normal: NormalEquations,
-    /// `max_j |g_j| / (|J_j| sqrt(2 cost))` over the coordinates free to move.
+    /// `max_j |g_j| / (|J_j| sqrt(2 cost))` over the coordinates free to move, at most 1.
     pub(super) gradient_norm: f64,
     /// Reduction of the cost that the full Gauss-Newton step promises; infinite if there is no such step.
     pub(super) attainable: f64,
@@ -28,6 +34,9 @@ pub(super) struct Point {
     pub(super) theta_length: f64,
     /// Differences of cost below this are rounding.
     pub(super) cost_rounding: f64,
+    /// The offset that rounding of the sums and of the model's value can feign; infinite if columns of J are combinations
+    /// of others.
+    pub(super) offset_rounding: f64,
 }
 
 impl Point {
@@ -44,9 +53,26 @@ impl Point {
             theta_length: scaled_length(&theta, scale),
             // the terms of the model have the size |J_j theta_j|: what they round to, the residual cannot resolve
             cost_rounding: COST_ROUNDING * normal.cost + MODEL_ROUNDING * residual * scaled_length(&theta, &lengths),
+            offset_rounding: offset_rounding(&model, &normal, scaled_length(&theta, &lengths), residual),
             theta,
             normal,
         }
+    }
+
+    /// Asked at the start: whether squares of residuals are so small that they lose their digits or vanish. A cost of 0
+    /// with a derivative at each parameter is an exact fit; with a derivative whose squares vanish too it may be either.
+    pub(super) fn underflow(&self) -> Option<String> {
+        let lost = |value: f64| value > 0.0 && value < LEAST_SQUARE;
+        let (cost, p) = (self.normal.cost, self.normal.n_free);
+        let diagonal = || (0..p).map(|j| self.normal.entry(j, j));
+        if lost(cost) {
+            return Some(format!(
+                "squares underflow: the cost at the start is {cost:e}; rescale y (residuals near 1e-150 or less)"
+            ));
+        }
+        (cost == 0.0 && diagonal().any(|d| d < LEAST_SQUARE) && diagonal().any(|d| d > 0.0)).then(|| {
+            "squares underflow: at the start the cost is 0, and so is a derivative of the model; rescale y if its values are near 1e-150 or less".into()
+        })
     }
 
     /// `sqrt(2 attainable) / sqrt(2 cost)`, the relative offset of Bates & Watts (Technometrics 23 (1981) 179) without
@@ -54,6 +80,14 @@ impl Point {
     pub(super) fn offset(&self) -> f64 {
         if self.normal.cost == 0.0 { 0.0 } else { (self.attainable / self.normal.cost).sqrt() }
     }
+}
+
+/// See [`Point::offset_rounding`]. A gradient off by `eps sqrt(n)` of `|J_j| |r|` moves the offset by up to that times the
+/// condition of J; a residual off by the rounding of the model's value moves it by that relative to the residual.
+fn offset_rounding(model: &Model, normal: &NormalEquations, model_length: f64, residual: f64) -> f64 {
+    let sums = f64::EPSILON * (normal.counts.used as f64).sqrt() * model.condition();
+    let value = if residual > 0.0 { MODEL_ROUNDING * model_length / residual } else { 0.0 };
+    OFFSET_ROUNDINGS * (sums + value)
 }
 
 /// `|J_j|`. `[p]`
@@ -85,7 +119,9 @@ fn gradient_norm(theta: &[f64], normal: &NormalEquations, lower: &[f64], upper: 
     let residual = (2.0 * normal.cost).sqrt();
     let active = active_bounds(theta, &normal.jtr, lower, upper);
     let lengths = column_lengths(normal);
-    let cosine = |j: usize| normal.jtr[j].abs() / lengths[j] / residual;
+    // a robust loss that flattens every point which sees a parameter leaves almost nothing of its column, but not of its
+    // gradient: the ratio then exceeds any cosine and says no more than 'far from the minimum'
+    let cosine = |j: usize| (normal.jtr[j].abs() / lengths[j] / residual).min(1.0);
     let movable = (0..normal.n_free).filter(|&j| active[j].is_none() && lengths[j] > 0.0 && residual > 0.0);
     movable.map(cosine).fold(0.0, f64::max)
 }

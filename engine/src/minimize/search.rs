@@ -76,6 +76,12 @@ impl Gain {
         self.predicted <= small && self.actual.abs() <= small && gap > 0.5 * self.actual.abs().max(self.predicted)
     }
 
+    /// How rough the cost proved to be, relative to it: 0 unless it changed in a way that no smooth cost can.
+    pub(super) fn roughness(&self) -> f64 {
+        let gap = (self.actual - self.seen_by_gradients()).abs();
+        if self.unexplained() { gap / self.cost } else { 0.0 }
+    }
+
     /// The reduction as the gradients at both ends see it, by the trapezoid rule: they keep their digits where the costs
     /// have none left (Hager & Zhang, SIAM J. Optim. 16 (2005) 170, use the same to end a line search).
     fn seen_by_gradients(&self) -> f64 {

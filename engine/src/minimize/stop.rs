@@ -7,20 +7,27 @@
 use super::options::Options;
 use super::point::Point;
 
-/// At the rounding floor: the offset below which a point counts as the minimum.
+/// At the rounding floor: no offset above this is put down to rounding, whatever its estimate.
 const FLOOR_OFFSET: f64 = 1e-6;
 
 /// At the rounding floor: the length of the full Gauss-Newton step, relative to theta, below which it does.
 /// Decides for fits so exact that their residual is itself made of roundings, where the offset means nothing.
 const FLOOR_STEP: f64 = 1e-8;
 
+/// At the rounding floor: the offset may be so many times the roughness that the cost showed on the way.
+const FLOOR_ROUGHNESS: f64 = 100.0;
+
+/// Short steps and small promises end a fit only where the cosine between residual and columns is below this: a step can
+/// be short for other reasons than a minimum, and a bound nearby can hide what there is to gain.
+const STATIONARY: f64 = 1e-6;
+
 /// The accepted step that led to a point.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival {
     /// `|D s|`.
     pub(super) length: f64,
-    /// Zero if the radius did not cut the step.
-    pub(super) damping: f64,
+    /// Neither radius, bounds nor a correction made it another step than the model's own.
+    pub(super) full: bool,
 }
 
 /// The test that holds at an accepted point, with its numbers. `arrival` is `None` at the start.
@@ -44,29 +51,41 @@ fn gradient(point: &Point, gtol: f64) -> Option<String> {
 
 /// `sqrt(2 predicted) <= ftol sqrt(2 cost)`.
 fn gain(point: &Point, ftol: f64) -> Option<String> {
-    (ftol > 0.0 && point.offset() <= ftol).then(|| {
+    (ftol > 0.0 && point.offset() <= ftol && stationary(point)).then(|| {
         format!("ftol: sqrt(predicted reduction / cost) of the Gauss-Newton step = {:.2e} <= {ftol:e}", point.offset())
     })
 }
 
-/// `|D s| <= xtol |D theta|`, the step not cut by the radius.
+/// `|D s| <= xtol |D theta|`, the step not cut by anything and the gradient small.
 fn step(point: &Point, step: Arrival, xtol: f64) -> Option<String> {
-    (xtol > 0.0 && step.damping == 0.0 && step.length <= xtol * point.theta_length).then(|| {
+    let short = step.full && step.length <= xtol * point.theta_length;
+    (xtol > 0.0 && short && stationary(point)).then(|| {
         format!("xtol: |D s| / |D theta| of the last step = {:.2e} <= {xtol:e}", step.length / point.theta_length)
     })
 }
 
-/// Whether a point from which no step shows progress is the minimum as far as f64 can tell: close by offset, or so exact
-/// a fit that what is left to gain is below the rounding of the cost and the step left would not move theta.
-pub(super) fn floor(point: &Point) -> Option<String> {
+/// Whether the gradient is small, or the fit so exact that the cosine is one between roundings.
+fn stationary(point: &Point) -> bool {
+    point.gradient_norm <= STATIONARY || exact(point)
+}
+
+/// Whether what is left to gain is below the rounding of the cost and the step left would not move theta.
+fn exact(point: &Point) -> bool {
+    point.attainable <= point.cost_rounding && point.full_length <= FLOOR_STEP * point.theta_length
+}
+
+/// Whether a point from which no step shows progress is the minimum as far as f64 can tell: its offset is no more than
+/// rounding explains, by estimate or by the `roughness` seen, or the residual itself is made of roundings. Where columns
+/// of J are combinations of others the offset is blind to them, and nothing is put down to rounding.
+pub(super) fn floor(point: &Point, roughness: f64) -> Option<String> {
     let offset = point.offset();
-    if offset <= FLOOR_OFFSET {
+    let explained = (point.offset_rounding + FLOOR_ROUGHNESS * roughness).min(FLOOR_OFFSET);
+    if point.offset_rounding.is_finite() && offset <= explained && point.gradient_norm <= STATIONARY {
         return Some(format!(
-            "rounding floor: costs differ by no more than their rounding; offset = {offset:.2e} <= {FLOOR_OFFSET:e}"
+            "rounding floor: costs differ by no more than their rounding, which explains an offset of {explained:.1e}; offset = {offset:.2e}"
         ));
     }
-    let exact = point.attainable <= point.cost_rounding && point.full_length <= FLOOR_STEP * point.theta_length;
-    exact.then(|| {
+    exact(point).then(|| {
         format!(
             "rounding floor: the residual is made of roundings; |D s| / |D theta| of the Gauss-Newton step = {:.2e} <= {FLOOR_STEP:e}",
             point.full_length / point.theta_length

@@ -29,6 +29,8 @@ pub(super) struct Trial {
     /// `|D s|`.
     pub(super) length: f64,
     pub(super) damping: f64,
+    /// The model's own step: cut neither by the radius nor by a bound on the way, and no correction.
+    pub(super) full: bool,
     pub(super) predicted: f64,
     pub(super) slope: f64,
     /// Of a correction: the radius if it fails too.
@@ -52,6 +54,7 @@ impl Minimizer {
             theta,
             length: step.length,
             damping: step.damping,
+            full: step.is_full(),
             predicted: model.reduction(&taken).max(0.0),
             slope: model.slope(&taken),
             fallback: None,
@@ -80,7 +83,14 @@ impl Minimizer {
         let taken = self.scaled_step(&best.theta, &theta);
         // measured against the promise of the first trial, but along its own way
         let (length, slope) = (norm(&taken), before.slope(&taken));
-        (theta != best.theta).then(|| Trial { theta, length, slope, fallback: Some(fallback), ..self.trial.clone() })
+        (theta != best.theta).then(|| Trial {
+            theta,
+            length,
+            slope,
+            full: false,
+            fallback: Some(fallback),
+            ..self.trial.clone()
+        })
     }
 
     /// Whether S takes part in the step from a point.
@@ -103,7 +113,7 @@ impl Minimizer {
     }
 
     /// `D (to - from)`: what a step really is, after theta was rounded.
-    fn scaled_step(&self, from: &[f64], to: &[f64]) -> Vec<f64> {
+    pub(super) fn scaled_step(&self, from: &[f64], to: &[f64]) -> Vec<f64> {
         (0..from.len()).map(|j| self.scale[j] * (to[j] - from[j])).collect()
     }
 
