@@ -29,9 +29,10 @@ impl Method {
 pub struct Options {
     /// How the minimum is sought.
     pub method: Method,
-    /// Converged when an accepted step that the radius did not cut has `|D s| <= xtol |D theta|`.
+    /// Converged when an accepted step that nothing cut has `|D s| <= xtol |D theta|` and every gradient cosine is small.
     pub xtol: f64,
-    /// Converged when the full Gauss-Newton step from an accepted point promises `sqrt(2 predicted) <= ftol sqrt(2 cost)`.
+    /// Converged when the full Gauss-Newton step from an accepted point promises `sqrt(2 predicted) <= ftol sqrt(2 cost)`
+    /// and every gradient cosine is small.
     pub ftol: f64,
     /// Converged when `|g_j| <= gtol |J_j| sqrt(2 cost)` for every parameter free to move, at an accepted point.
     pub gtol: f64,

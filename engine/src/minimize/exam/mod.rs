@@ -3,27 +3,31 @@
 mod behaviour;
 mod bounds;
 mod dual;
+mod honesty;
 mod mgh;
 mod mgh_systems;
 mod nist;
 mod random;
 
 use super::{Evaluate, Minimizer, Options, minimize};
+use crate::kernel::accumulate::correct;
+use crate::loss::Loss;
 use crate::normal::{Counts, NormalEquations};
 use crate::params::{Parameter, Parameters};
 use crate::summary::Summary;
 use dual::Dual;
 
-/// A system of residuals r(theta), summed in plain order.
+/// A system of residuals r(theta) under a loss, summed in plain order.
 struct System<F> {
     residuals: F,
+    loss: Loss,
     /// Every point asked for, with its cost.
     visited: Vec<(Vec<f64>, f64)>,
 }
 
 impl<F: Fn(&[Dual]) -> Vec<Dual>> System<F> {
     fn new(residuals: F) -> Self {
-        Self { residuals, visited: Vec::new() }
+        Self { residuals, loss: Loss::default(), visited: Vec::new() }
     }
 
     fn at(&self, theta: &[f64]) -> NormalEquations {
@@ -37,18 +41,20 @@ impl<F: Fn(&[Dual]) -> Vec<Dual>> System<F> {
             counts: Counts::default(),
         };
         for r in (self.residuals)(&dual::variables(theta)) {
+            let corrected = correct(&self.loss, r.value);
+            let slope: Vec<f64> = r.slope[..p].iter().map(|slope| slope * corrected.jacobian).collect();
             let mut packed = 0;
             for j in 0..p {
                 for k in j..p {
-                    normal.jtj[packed] += r.slope[j] * r.slope[k];
+                    normal.jtj[packed] += slope[j] * slope[k];
                     packed += 1;
                 }
-                normal.jtr[j] += r.slope[j] * r.value;
+                normal.jtr[j] += slope[j] * (r.value * corrected.residual);
             }
+            normal.cost += 0.5 * corrected.rho;
             normal.rss += r.value * r.value;
             normal.counts.used += 1;
         }
-        normal.cost = 0.5 * normal.rss;
         normal
     }
 }
