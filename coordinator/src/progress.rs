@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Write};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde_json::json;
 
 use crate::clock::Utc;
@@ -208,7 +208,11 @@ impl Observer for Bar {
     fn started(&mut self, about: &About) {
         self.bar.println(summary(about));
         self.bar.set_length(about.n_points);
-        self.bar.set_style(style("reading  [{bar:30}] {human_pos}/{human_len} points, {per_sec}, {eta} left"));
+        let reading = style("reading  [{bar:30}] {human_pos}/{human_len} points, {rate}, {eta} left");
+        self.bar.set_style(reading.with_key("rate", |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+            // What cannot be drawn is not drawn.
+            let _ = write!(text, "{:.1} M points/s", state.per_sec() / 1e6);
+        }));
     }
 
     fn loading(&mut self, points_done: u64, points_total: u64) {
@@ -219,9 +223,9 @@ impl Observer for Bar {
     fn iteration(&mut self, record: &PassRecord) {
         if !self.fitting {
             self.fitting = true;
-            self.bar.reset();
-            self.bar.set_length(self.max_passes);
             self.bar.set_style(style("fitting  [{bar:30}] pass {pos} of at most {len}, {msg}"));
+            self.bar.set_length(self.max_passes);
+            self.bar.reset();
         }
         self.bar.set_position(record.iteration.pass);
         self.bar.set_message(format!("cost {}, {} M points/s", number(record.iteration.cost), rate(record)));

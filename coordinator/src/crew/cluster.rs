@@ -364,7 +364,13 @@ impl Crew for Cluster {
                 }
                 News::Lost(cause) => return Err(lost("while loading", cause)),
                 News::Response(..) => {}
-                News::Tick => observer.loading(points.iter().sum(), self.n_points),
+                News::Tick => {
+                    let points = points.iter().sum();
+                    // That all are read is said once, by the fit.
+                    if points < self.n_points {
+                        observer.loading(points, self.n_points);
+                    }
+                }
             }
         }
         merge(self.tiles, parts.into_values())

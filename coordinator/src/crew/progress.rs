@@ -25,7 +25,11 @@ pub(super) fn watched<T: Send>(
             })
         });
         while wait.recv_timeout(TELL_EVERY) == Err(RecvTimeoutError::Timeout) {
-            observer.loading(done.load(Ordering::Relaxed), total);
+            let points = done.load(Ordering::Relaxed);
+            // That all are read is said once, by the fit.
+            if points < total {
+                observer.loading(points, total);
+            }
         }
         match worker.join() {
             Ok(result) => result,
