@@ -1,6 +1,6 @@
 //! Worker processes, on this machine or others, joined to one dataflow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::os::unix::process::ExitStatusExt;
@@ -59,6 +59,8 @@ pub struct Cluster {
     secret: Secret,
     events: Receiver<Event>,
     members: Vec<Agent>,
+    /// Members whose connection is closed: they need no word, and nobody waits for them.
+    gone: BTreeSet<ConnectionId>,
     generation: Option<Arc<Generation>>,
     running: Option<Running>,
     // Dropped in this order, after everybody was sent home: connections close before children are killed.
@@ -139,6 +141,7 @@ impl Cluster {
             secret,
             events,
             members: Vec::new(),
+            gone: BTreeSet::new(),
             generation: None,
             running: None,
             server,
@@ -221,7 +224,10 @@ impl Cluster {
                 None => News::Tick,
             },
             Ok(Event::Closed { id, cause }) => match self.index_of(id) {
-                Some(member) => News::Lost(self.obituary(member, &cause)),
+                Some(member) => {
+                    self.gone.insert(id);
+                    News::Lost(self.obituary(member, &cause))
+                }
                 None => News::Tick,
             },
             Ok(Event::Connected { .. } | Event::WrongSecret { .. }) => News::Tick,
@@ -420,16 +426,20 @@ impl Crew for Cluster {
 impl Cluster {
     /// Sends everybody home and waits a little until they have gone: a word that is not delivered is not said.
     fn dismiss(&mut self) {
+        let all_joined = self.members.len() >= self.children.len();
         for agent in &self.members {
             agent.tell(Command::Leave { reason: None });
         }
         let deadline = Instant::now() + LEAVE_LIMIT;
+        self.members.retain(|agent| !self.gone.contains(&agent.id));
         while !self.members.is_empty() && Instant::now() < deadline {
             if let Ok(Event::Closed { id, .. }) = self.events.recv_timeout(POLL) {
                 self.members.retain(|agent| agent.id != id);
             }
         }
-        self.children.wait();
+        if all_joined {
+            self.children.wait();
+        } // else some have never heard of us: they are killed when the children are dropped
     }
 }
 

@@ -67,6 +67,11 @@ impl Children {
         Ok(children)
     }
 
+    /// How many were started.
+    pub(super) fn len(&self) -> usize {
+        self.children.len()
+    }
+
     /// Whether this process started that one.
     pub(super) fn has(&self, process: u32) -> bool {
         self.children.iter().any(|(id, _)| *id == process)
