@@ -56,6 +56,7 @@
 pub mod covariance;
 pub mod data;
 pub mod diff;
+pub mod explore;
 pub mod expr;
 pub mod hybrid;
 pub mod kernel;

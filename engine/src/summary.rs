@@ -45,12 +45,16 @@ impl Iteration {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
+    /// Several starts, or a whole box, are searched.
+    Explore,
     /// The scale of a robust loss is estimated.
     Scale,
     /// Gauss-Newton in a trust region.
     Refine,
     /// What the solution is worth is asked of all points once more.
     Finish,
+    /// Parameters are held at values around the solution, the others refitted.
+    Profile,
 }
 
 /// How a fit ended. Not converging is an outcome, not an error.

@@ -20,14 +20,17 @@ use super::random::Purpose;
 use super::sample::{Region, latin_hypercube};
 use super::standing::{Minimum, Standing, same_place};
 use crate::kernel::{Answer, Costing, Question, Request};
-use crate::minimize::{self, Minimizer};
+use crate::minimize::{self, Demand, Minimizer};
 use crate::normal::NormalEquations;
 use crate::params::Parameters;
 use crate::procedure::Procedure;
-use crate::summary::{Iteration, Phase, Status};
+use crate::summary::{Iteration, Phase, Status, Summary};
 
 /// A fit whose cost lies within this part of the lowest is not removed while it runs.
 const TIE: f64 = 1e-3;
+
+/// Costs below this part of the lowest cost at a start are equal: roundings of an exact fit.
+const HAIR_AT_START: f64 = 1e-14;
 
 /// What can be chosen about several starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,6 +65,8 @@ pub struct Tournament {
     /// Reads of the heat under way.
     heat: u64,
     lowest: f64,
+    /// The lowest cost at a start.
+    at_start: f64,
     last: Option<Iteration>,
 }
 
@@ -119,6 +124,7 @@ impl Tournament {
             reads: 0,
             heat: 0,
             lowest: f64::INFINITY,
+            at_start: 0.0,
             last: None,
         }
     }
@@ -152,7 +158,7 @@ impl Tournament {
     /// Fits in the race that want another trial.
     fn running(&self) -> impl Iterator<Item = (usize, &Minimizer)> {
         let in_race = self.fits.iter().enumerate().filter(|(_, fit)| fit.fate == Fate::In);
-        in_race.filter_map(|(k, fit)| Some((k, fit.minimizer.as_ref().filter(|m| m.summary().is_none())?)))
+        in_race.filter_map(|(k, fit)| Some((k, fit.minimizer.as_ref().filter(|m| !m.is_over())?)))
     }
 
     fn line_up(&mut self, costs: &[f64]) {
@@ -163,6 +169,7 @@ impl Tournament {
                 fit.fate = Fate::NotFinite;
             }
         }
+        self.at_start = self.ranking().first().map_or(0.0, |&k| self.fits[k].cost);
         self.eliminate(&[0]);
         for k in self.ranking() {
             self.fits[k].minimizer = Some(self.fit_from(k));
@@ -218,7 +225,7 @@ impl Tournament {
         let close = self.fits[best].cost * (1.0 + TIE);
         for &k in order[1..].iter().rev().take(leaving) {
             let fit = &mut self.fits[k];
-            let ended = fit.minimizer.as_ref().is_some_and(|m| m.summary().is_some());
+            let ended = fit.minimizer.as_ref().is_some_and(Minimizer::is_over);
             if !stay.contains(&k) && (ended || fit.cost > close) {
                 fit.fate = Fate::Worse;
             }
@@ -246,37 +253,48 @@ impl Tournament {
         self.fits.iter().map(|fit| fit.cost).filter(|cost| cost.is_finite()).fold(f64::INFINITY, f64::min)
     }
 
+    /// Which fits ended where, the lowest cost first.
     fn standing(&self, winner: usize) -> Standing {
+        let ended = |k: usize| {
+            let summary = self.fits[k].minimizer.as_ref().and_then(Minimizer::summary);
+            summary.filter(|summary| summary.status == Status::Converged)
+        };
+        let mut order: Vec<(usize, Summary)> = (0..self.fits.len()).filter_map(|k| Some((k, ended(k)?))).collect();
+        order.sort_by(|(a, x), (b, y)| x.normal.cost.total_cmp(&y.normal.cost).then(a.cmp(b)));
         let mut minima: Vec<Minimum> = Vec::new();
-        let mut of_fit: Vec<Option<usize>> = vec![None; self.fits.len()];
-        let ended = |k: usize| self.fits[k].minimizer.as_ref().and_then(Minimizer::summary);
-        let mut order: Vec<usize> = (0..self.fits.len()).filter(|&k| ended(k).is_some()).collect();
-        order.sort_by(|&a, &b| self.fits[a].cost.total_cmp(&self.fits[b].cost).then(a.cmp(&b)));
-        for k in order {
-            let Some(summary) = ended(k).filter(|s| s.status == Status::Converged) else { continue };
-            let known = minima.iter().position(|m| same_place(&m.theta, &summary.theta, &summary.normal));
-            of_fit[k] = Some(known.unwrap_or(minima.len()));
-            match known {
-                Some(known) => minima[known].starts += 1,
-                None => minima.push(Minimum { theta: summary.theta, cost: summary.normal.cost, starts: 1 }),
+        let mut place = vec![None; self.fits.len()];
+        for (k, Summary { theta, normal, .. }) in order {
+            let known = minima.iter().position(|m| same_place(&m.theta, &theta, &normal));
+            place[k] = Some(known.unwrap_or(minima.len()));
+            if known.is_none() {
+                minima.push(Minimum { theta, cost: normal.cost, starts: 0 });
             }
         }
-        // those that were united with another on the way end where it ended
-        for (k, fit) in self.fits.iter().enumerate() {
-            let Fate::Same(twin) = fit.fate else { continue };
-            if let (None, Some(place)) = (of_fit[k], of_fit[twin]) {
-                minima[place].starts += 1;
+        for k in 0..self.fits.len() {
+            // a fit that was united with another ends where that one does
+            if let Some(at) = place[k].or(place[self.survivor(k)]) {
+                minima[at].starts += 1;
             }
         }
-        let count = |fate: fn(&Fate) -> bool| self.fits.iter().filter(|fit| fate(&fit.fate)).count();
-        Standing {
-            starts: self.fits.len(),
-            not_finite: count(|fate| *fate == Fate::NotFinite),
-            winner,
-            start: self.fits[winner].start.clone(),
-            minima,
-            reads: self.reads,
+        let not_finite = self.fits.iter().filter(|fit| fit.fate == Fate::NotFinite).count();
+        let start = self.fits[winner].start.clone();
+        Standing { starts: self.fits.len(), not_finite, winner, start, minima, hair: HAIR_AT_START * self.at_start }
+    }
+
+    /// The fit that goes on for this one: itself, or the one that it was united with.
+    fn survivor(&self, mut k: usize) -> usize {
+        while let Fate::Same(twin) = self.fits[k].fate {
+            k = twin;
         }
+        k
+    }
+}
+
+/// The theta of the trial that a minimizer waits for.
+pub(crate) fn asked(minimizer: &Minimizer) -> Vec<f64> {
+    match minimizer.start() {
+        Demand::Linearize(theta) => theta,
+        other => panic!("a running fit from one start asks for normal equations, not {other:?}"),
     }
 }
 
@@ -284,7 +302,7 @@ impl Procedure for Tournament {
     fn demand(&self) -> Option<Request> {
         let question = match self.stage {
             Stage::LineUp => Question::Costs(self.fits.iter().map(|fit| fit.start.clone()).collect()),
-            Stage::Heats => Question::Linearize(self.running().filter_map(|(_, m)| m.theta().map(<[f64]>::to_vec)).collect()),
+            Stage::Heats => Question::Linearize(self.running().map(|(_, minimizer)| asked(minimizer)).collect()),
             Stage::Over => return None,
         };
         Some(Request { question, costing: self.costing })

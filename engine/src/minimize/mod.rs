@@ -227,6 +227,16 @@ impl Minimizer {
         self.last.as_ref()
     }
 
+    /// The best point accepted so far and its normal equations; `None` before the first.
+    pub fn best(&self) -> Option<(&[f64], &NormalEquations)> {
+        self.best.as_ref().map(|best| (best.theta.as_slice(), &best.normal))
+    }
+
+    /// Whether the fit has ended: it wants no further answer.
+    pub fn is_over(&self) -> bool {
+        self.ending.is_some()
+    }
+
     /// The candidate with the lowest cost becomes the start. A cost that is not finite is beaten by any that is.
     fn choose(&mut self, costs: &[f64]) {
         let mut lowest = 0;
