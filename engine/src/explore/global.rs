@@ -273,7 +273,8 @@ mod tests {
         let options = |seed| GlobalOptions { seed, generations: 12, ..GlobalOptions::default() };
         let p0 = [1.0, 0.5, 1.0, 1.0, 1.0, 0.0];
         let first = search(&mut waves(), &p0, options(3));
-        assert_eq!(first, search(&mut waves(), &p0, options(3)));
+        let state = |e: &Evolution| (e.members.clone(), e.generation, e.reads);
+        assert_eq!(state(&first), state(&search(&mut waves(), &p0, options(3))));
         assert_ne!(first.best(), search(&mut waves(), &p0, options(4)).best());
         let mut curve = waves();
         let mut evolution = Evolution::new(&curve.parameters(&p0, &BOX), options(3), Costing::default()).unwrap();
@@ -282,7 +283,7 @@ mod tests {
             evolution = postcard::from_bytes(&saved).unwrap();
             evolution.take(curve.answer(&request));
         }
-        assert_eq!(evolution, first);
+        assert_eq!(state(&evolution), state(&first));
     }
 
     #[test]
