@@ -6,7 +6,7 @@ use std::net::ToSocketAddrs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nlsq_engine::covariance::{Covariance, CovarianceError, Variance, covariance, degrees_of_freedom};
+use nlsq_engine::covariance::{Covariance, CovarianceError, Kind, Variance, covariance, degrees_of_freedom};
 use nlsq_engine::data::source::TileSource;
 use nlsq_engine::data::tile::{TILE_POINTS, tile_count};
 use nlsq_engine::data::{Dataset, NonFinite, YStatistics};
@@ -226,17 +226,11 @@ fn fit_with(
 /// The covariance; all unknown where the normal equations are not finite.
 fn known(problem: &Problem, summary: &Summary) -> Result<Covariance, CovarianceError> {
     let variance = if problem.absolute_sigma { Variance::Absolute } else { Variance::Estimated };
-    let p = problem.parameters.all().len();
     match covariance(&problem.parameters, &summary.normal, &summary.at_bound, variance) {
-        Err(CovarianceError::NotFinite) => Ok(Covariance {
-            matrix: vec![f64::NAN; p * p],
-            stderr: vec![None; p],
-            condition_number: f64::NAN,
-            rank: 0,
-            dof: degrees_of_freedom(summary.normal.counts.used, summary.normal.n_free)?,
-            variance: f64::NAN,
-            warnings: Vec::new(),
-        }),
+        Err(CovarianceError::NotFinite) => {
+            let dof = degrees_of_freedom(summary.normal.counts.used, summary.normal.n_free)?;
+            Ok(Covariance::unknown(&problem.parameters, dof, Kind::Classic))
+        }
         known => known,
     }
 }
