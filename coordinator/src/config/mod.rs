@@ -13,11 +13,14 @@ pub mod write;
 
 use std::path::{Path, PathBuf};
 
+use nlsq_engine::covariance::{Kind as Covariance, Level};
 use nlsq_engine::data::spec::DatasetSpec;
 use nlsq_engine::data::tile::NonFinite;
 use nlsq_engine::expr::{Model, Names, ParseError};
+use nlsq_engine::hybrid::{Options, ScaleRule};
+use nlsq_engine::kernel::Costing;
 use nlsq_engine::loss::{Loss, LossKind};
-use nlsq_engine::minimize::{Method, Options};
+use nlsq_engine::minimize::{self, Method};
 use nlsq_engine::models::{self, Builtin};
 
 pub use error::JobError;
@@ -61,20 +64,27 @@ pub struct ModelSpec {
 /// How a job is fitted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FitSettings {
-    /// Method, tolerances, passes.
-    pub minimizer: Options,
-    /// Loss and its scale.
-    pub loss: Loss,
+    /// Method, tolerances, passes, loss and its scale.
+    pub options: Options,
     /// What happens to points that are not finite.
     pub nonfinite: NonFinite,
     /// Whether sigma is known rather than relative.
     pub absolute_sigma: bool,
+    /// Level of the confidence intervals.
+    pub confidence: Level,
     /// Points of a tile.
     pub tile_points: u64,
     /// What evaluates the points.
     pub device: Device,
     /// Compute threads of each worker; none: one per CPU core.
     pub threads: Option<usize>,
+}
+
+impl FitSettings {
+    /// Where standard errors come from.
+    pub fn covariance(&self) -> Covariance {
+        if self.options.scores { Covariance::Sandwich } else { Covariance::Classic }
+    }
 }
 
 /// What evaluates the points.
@@ -166,7 +176,7 @@ impl Job {
         let (model, parsed) = read_model(&settings)?;
         let data = columns::dataset(&settings)?;
         let fit = read_fit(&settings)?;
-        let defaults = match (&model.builtin, fit.minimizer.method) {
+        let defaults = match (&model.builtin, fit.options.minimizer.method) {
             // lm knows no bounds: a built-in model's own do not apply
             (Some(name), method) if method != Method::Lm => default_bounds(&find_builtin(&settings, name)?),
             _ => Vec::new(),
@@ -193,8 +203,8 @@ impl Job {
     /// Checks that concern several keys at once.
     fn check(&self, settings: &Settings) -> Result<(), JobError> {
         let fit = &self.fit;
-        if fit.minimizer.method == Method::Lm {
-            if fit.loss.kind != LossKind::Linear {
+        if fit.options.minimizer.method == Method::Lm {
+            if fit.options.costing.loss.kind != LossKind::Linear {
                 let message =
                     format!("method lm takes no loss but linear, found loss {}", settings.word("fit", "loss"));
                 return Err(settings.error("fit", "method", format!("{message}; expected method hybrid or trf")));
@@ -203,6 +213,13 @@ impl Job {
                 let message = format!("method lm takes no bounds, found bounds of \"{name}\"");
                 return Err(settings.error("fit", "method", format!("{message}; expected method hybrid or trf")));
             }
+        }
+        if fit.absolute_sigma && fit.options.scores {
+            return Err(settings.error(
+                "fit",
+                "covariance",
+                "covariance sandwich takes the scatter from the residuals, absolute_sigma from sigma: expected one of them",
+            ));
         }
         if fit.absolute_sigma && self.data.sigma.is_none() && self.data.weights.is_none() {
             return Err(settings.error(
@@ -291,6 +308,22 @@ fn default_bounds(builtin: &Builtin) -> Vec<DefaultBounds> {
     builtin.parameters().iter().map(of).collect()
 }
 
+/// The loss, and where its scale comes from.
+fn loss_settings(settings: &Settings) -> Result<(Loss, ScaleRule), JobError> {
+    let kind = chosen(settings, "fit", "loss", &LossKind::NAMES);
+    let given = settings.is_set("fit", "loss_scale").then(|| settings.or_default("fit", "loss_scale"));
+    let (scale, rule) = match given {
+        Some(value::Value::Number(scale)) => (scale, ScaleRule::Given),
+        None if kind != LossKind::Tukey => (1.0, ScaleRule::Given),
+        Some(_) | None => (1.0, ScaleRule::Mad),
+    };
+    if rule == ScaleRule::Mad && kind == LossKind::Linear {
+        let message = "the linear loss has no scale to estimate; expected a robust --loss (fit.loss) with \"mad\"";
+        return Err(settings.error("fit", "loss_scale", message));
+    }
+    Ok((Loss { kind, scale }, rule))
+}
+
 fn read_fit(settings: &Settings) -> Result<FitSettings, JobError> {
     let tolerance = |name| settings.number("fit", name);
     let max_passes = match settings.or_default("fit", "max_passes") {
@@ -308,20 +341,23 @@ fn read_fit(settings: &Settings) -> Result<FitSettings, JobError> {
             Err(settings.error("fit", "threads", message))
         }
     });
+    let (loss, scale) = loss_settings(settings)?;
     Ok(FitSettings {
-        minimizer: Options {
-            method: chosen(settings, "fit", "method", &Method::NAMES),
-            xtol: tolerance("xtol"),
-            ftol: tolerance("ftol"),
-            gtol: tolerance("gtol"),
-            max_passes,
-        },
-        loss: Loss {
-            kind: chosen(settings, "fit", "loss", &LossKind::NAMES),
-            scale: settings.number("fit", "loss_scale"),
+        options: Options {
+            minimizer: minimize::Options {
+                method: chosen(settings, "fit", "method", &Method::NAMES),
+                xtol: tolerance("xtol"),
+                ftol: tolerance("ftol"),
+                gtol: tolerance("gtol"),
+                max_passes,
+            },
+            costing: Costing { loss },
+            scale,
+            scores: chosen(settings, "fit", "covariance", &Covariance::NAMES) == Covariance::Sandwich,
         },
         nonfinite: chosen(settings, "fit", "nonfinite", &NONFINITE),
         absolute_sigma: settings.switch("fit", "absolute_sigma"),
+        confidence: Level::new(settings.number("fit", "confidence")).expect("the table lets only such numbers pass"),
         tile_points,
         device: chosen(settings, "fit", "device", &DEVICES),
         threads: threads.transpose()?,

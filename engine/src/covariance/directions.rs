@@ -61,7 +61,7 @@ pub(super) fn describe(null: &[f64], lengths: &[f64], names: &[&str]) -> String 
 }
 
 /// `0.71 a - 0.71 b`, coefficients scaled to unit length.
-pub(crate) fn combination(terms: &[(f64, &str)]) -> String {
+pub fn combination(terms: &[(f64, &str)]) -> String {
     let length = crate::linalg::norm(&terms.iter().map(|(c, _)| *c).collect::<Vec<_>>());
     let mut text = String::new();
     for (i, (coefficient, name)) in terms.iter().enumerate() {
