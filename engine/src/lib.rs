@@ -71,5 +71,6 @@ pub mod normal;
 pub mod params;
 pub mod prediction;
 pub mod procedure;
+pub mod profile;
 pub mod summary;
 pub mod tape;

@@ -103,6 +103,15 @@ impl Parameters {
         parameters
     }
 
+    /// The same parameters with the free one at position `j` (among the free) fixed at a value; `None` if no other is free.
+    pub fn holding(&self, j: usize, value: f64) -> Option<Self> {
+        let mut parameters = self.clone();
+        let held = parameters.free.remove(j);
+        parameters.all[held].start = value;
+        parameters.all[held].fixed = true;
+        (!parameters.free.is_empty()).then_some(parameters)
+    }
+
     /// Puts the values of the free parameters among the fixed ones: `[n_free]` to `[n_params]`.
     pub fn expand(&self, free_values: &[f64]) -> Vec<f64> {
         assert_eq!(free_values.len(), self.free.len(), "one value for each free parameter");

@@ -1,15 +1,15 @@
 //! Several starts in the same passes: a tournament.
 //!
 //! ```text
-//! line up ─ one read: the cost at every start ──> the worse half leaves
+//! line up ─ one read: the cost at every start ──> those where it is not finite leave
 //!    │
 //!    └──> heat: a few reads, in each one trial of every fit that is left ──> the worse half leaves ──> heat ──> ... ──> over
 //! ```
 //!
 //! Every fit is a [`Minimizer`] of its own; all ask in the same read, so a heat costs as many reads as a single fit would
 //! need for it (the arithmetic is that of all fits). Costs are those of all points, not of a sample, so fits can be compared
-//! exactly. p0 is a start like the others, and the one that the lining up cannot remove. The winner's minimizer is handed
-//! over with all that it knows, and the fit goes on from where it stands without a pass repeated.
+//! exactly. p0 is a start like the others. The winner's minimizer is handed over with all that it knows, and the fit goes on
+//! from where it stands without a pass repeated.
 //!
 //! Fits that have come to the same place are one. A fit within a thousandth of the lowest cost is not removed while it runs: it may
 //! end as low, at other parameters, and then the minimum is not unique, which is worth knowing.
@@ -170,7 +170,6 @@ impl Tournament {
             }
         }
         self.at_start = self.ranking().first().map_or(0.0, |&k| self.fits[k].cost);
-        self.eliminate(&[0]);
         for k in self.ranking() {
             self.fits[k].minimizer = Some(self.fit_from(k));
         }
@@ -193,7 +192,7 @@ impl Tournament {
         self.heat += 1;
         if self.heat >= self.options.heat || self.running().next().is_none() {
             self.unite();
-            self.eliminate(&[]);
+            self.eliminate();
             self.heat = 0;
         }
     }
@@ -217,8 +216,8 @@ impl Tournament {
         }
     }
 
-    /// The worse part leaves, but for those named and those close to the best that still run.
-    fn eliminate(&mut self, stay: &[usize]) {
+    /// The worse part leaves, but for those close to the best that still run.
+    fn eliminate(&mut self) {
         let order = self.ranking();
         let leaving = ((order.len() as f64 * self.options.eliminated) as usize).max(1);
         let Some(&best) = order.first() else { return };
@@ -226,7 +225,7 @@ impl Tournament {
         for &k in order[1..].iter().rev().take(leaving) {
             let fit = &mut self.fits[k];
             let ended = fit.minimizer.as_ref().is_some_and(Minimizer::is_over);
-            if !stay.contains(&k) && (ended || fit.cost > close) {
+            if ended || fit.cost > close {
                 fit.fate = Fate::Worse;
             }
         }

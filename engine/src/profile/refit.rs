@@ -1,0 +1,90 @@
+//! The others at their best while one parameter is held.
+
+use serde::{Deserialize, Serialize};
+
+use crate::explore::asked;
+use crate::kernel::Answer;
+use crate::minimize::{Minimizer, Options};
+use crate::normal::{NormalEquations, packed_index};
+use crate::params::Parameters;
+use crate::procedure::Procedure as _;
+use crate::summary::Status;
+
+/// Passes of one refit, at most.
+const MOST_PASSES: u64 = 60;
+
+/// A refit under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Refit {
+    parameter: usize,
+    value: f64,
+    /// `None` where no other parameter is free: one evaluation is all.
+    minimizer: Option<Minimizer>,
+}
+
+/// What an answer meant to a refit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// The others are at their best.
+    Converged,
+    /// The best point so far; more passes may find a better one.
+    Accepted,
+    /// No better point.
+    Rejected,
+    /// The model is not finite here.
+    NotFinite,
+    /// The minimizer gave up.
+    Failed,
+}
+
+impl Refit {
+    /// Parameter number `parameter` of the free ones is held at its value in `start`, the others begin there.
+    pub(super) fn new(parameters: &Parameters, parameter: usize, start: &[f64]) -> Self {
+        let value = start[parameter];
+        let others: Vec<f64> = without(start, parameter);
+        let options = Options { max_passes: MOST_PASSES, ..Options::default() };
+        let minimizer = parameters.holding(parameter, value);
+        let minimizer = minimizer.map(|others_free| Minimizer::new(&others_free.starting_at(&others), options));
+        Self { parameter, value, minimizer }
+    }
+
+    /// The theta asked for, over all free parameters.
+    pub(super) fn asked(&self) -> Vec<f64> {
+        let mut theta = self.minimizer.as_ref().map(asked).unwrap_or_default();
+        theta.insert(self.parameter, self.value);
+        theta
+    }
+
+    /// Takes the normal equations over all free parameters.
+    pub(super) fn take(&mut self, normal: &NormalEquations) -> Progress {
+        let Some(minimizer) = &mut self.minimizer else {
+            return if normal.is_finite() { Progress::Converged } else { Progress::NotFinite };
+        };
+        minimizer.take(Answer::Linearized(vec![reduced(normal, self.parameter)]));
+        let accepted = minimizer.iteration().is_some_and(|iteration| iteration.accepted);
+        match minimizer.summary().map(|summary| summary.status) {
+            Some(Status::Converged) => Progress::Converged,
+            Some(_) if minimizer.best().is_none() => Progress::NotFinite,
+            Some(_) => Progress::Failed,
+            None if accepted => Progress::Accepted,
+            None => Progress::Rejected,
+        }
+    }
+}
+
+fn without<T: Copy>(values: &[T], j: usize) -> Vec<T> {
+    values.iter().enumerate().filter(|(k, _)| *k != j).map(|(_, v)| *v).collect()
+}
+
+/// The normal equations without parameter j.
+pub(super) fn reduced(normal: &NormalEquations, j: usize) -> NormalEquations {
+    let p = normal.n_free;
+    let left: Vec<usize> = (0..p).filter(|&k| k != j).collect();
+    let pairs = left.iter().enumerate().flat_map(|(i, &a)| left[i..].iter().map(move |&b| (a, b)));
+    NormalEquations {
+        n_free: p - 1,
+        jtj: pairs.map(|(a, b)| normal.jtj[packed_index(p, a, b)]).collect(),
+        jtr: without(&normal.jtr, j),
+        ..normal.clone()
+    }
+}
