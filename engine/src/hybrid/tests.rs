@@ -1,3 +1,5 @@
+//! A fit through its phases, over points in memory.
+
 use std::convert::Infallible;
 
 use super::*;
@@ -58,7 +60,7 @@ impl Points {
 fn line_with_outliers(n: usize, wild: usize) -> Points {
     let noise = |k: usize| ((k * 7_919 % 1_009) as f64 / 1_009.0 - 0.5) * 0.1;
     let t: Vec<f64> = (0..n).map(|k| k as f64 / n as f64).collect();
-    let off = |k: usize| if k % wild == 0 { 40.0 + (k % 17) as f64 } else { 0.0 };
+    let off = |k: usize| if k.is_multiple_of(wild) { 40.0 + (k % 17) as f64 } else { 0.0 };
     let y = t.iter().enumerate().map(|(k, t)| 2.0 + 3.0 * t + noise(k) + off(k)).collect();
     Points::new("a + b*t", t, y)
 }
