@@ -281,6 +281,7 @@ mod tests {
             cost,
             rss: 2.0 * cost,
             lag: 0.0,
+            triangle: None,
             counts: Counts { used: columns[0].len() as u64, ..Counts::default() },
         }
     }
