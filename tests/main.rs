@@ -13,3 +13,4 @@ mod processes;
 mod program;
 mod support;
 mod tidy;
+mod uncertainty;
