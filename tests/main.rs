@@ -11,6 +11,7 @@ mod nist_problems;
 mod parity;
 mod processes;
 mod program;
+mod stopping;
 mod support;
 mod tidy;
 mod uncertainty;

@@ -6,6 +6,7 @@ mod fit;
 mod message;
 mod output;
 mod predict;
+mod signals;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
