@@ -246,17 +246,18 @@ mod tests {
             converged: xtol: step 1e-12 <= 1e-10
             model: a*exp(-b*t) + c
 
-              parameter   value  std. error  relative  start  bounds
-              a          2.0001      0.0012     0.06%      1  -
-              b               0           -         -      1  [0, inf]  at min
-              c             0.3           -         -      1  -         fixed
+              parameter   value  std. error  relative     95 % interval  start  bounds
+              a          2.0001      0.0012     0.06%  [1.9977, 2.0026]      1  -
+              b               0           -         -                 -      1  [0, inf]  at min
+              c             0.3           -         -                 -      1  -         fixed
 
               points                    1000 = 990 used + 7 masked + 3 not finite
               free parameters           2
               degrees of freedom        988
               cost                      1.23456789e-300
               sum of squared residuals  4.940656458e-324
-              reduced chi square        0.1
+              reduced chi square        0.1 (sigma counts as relative: no test of the fit)
+              standard errors           classic: from J'J and one variance
               residual std. deviation   1.797693135e308
               r squared                 not defined
               gradient norm             not defined
@@ -264,6 +265,13 @@ mod tests {
               passes                    9 (refine 9), 7 accepted steps
               ran on                    cpu, workers: 2, generations: 1
               seconds                   1.500 (read 1.000, compute 0.250, reduce 0.125, checkpoint 0.000)
+
+            health
+              determined                1 of 1 directions, condition number 1
+              eigenvalues span          0.0 decades
+              columns of J              lengths up to a factor of 1 apart
+              stagnation                last 2 passes: less than 0.1 % of the reduction
+              residual correlation      0.0123 between neighbours
 
             warnings
               - b ends at its lower bound 0

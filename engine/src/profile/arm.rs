@@ -173,8 +173,8 @@ impl Arm {
             self.end = End::Complete;
             return;
         };
-        if self.points.len() > MOST_POINTS {
-            self.end = End::Open;
+        if self.points.len() > MOST_POINTS || self.retreats > MOST_RETREATS {
+            self.end = if self.wall.is_finite() { End::NotFinite } else { End::Open };
             return;
         }
         let start = match self.crossing(critical.tau) {
@@ -226,9 +226,6 @@ impl Arm {
         let step = last.step_to(next, solution).unwrap_or(blind).min(longest);
         let mut distance = (last.distance + step).min(room);
         if distance >= self.wall {
-            if self.retreats > MOST_RETREATS {
-                return Err(End::NotFinite);
-            }
             distance = 0.5 * (last.distance + self.wall);
         }
         let step = distance - last.distance;
