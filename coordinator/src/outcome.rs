@@ -6,6 +6,7 @@ use nlsq_engine::health::Health;
 use nlsq_engine::minimize::OptionsError;
 use nlsq_engine::normal::Counts;
 use nlsq_engine::params::ParametersError;
+use nlsq_engine::profile::Profile;
 use nlsq_engine::summary::{Iteration, Phase, Side, Status};
 
 use serde::{Deserialize, Serialize};
@@ -114,6 +115,8 @@ pub struct Outcome {
     pub phases: Vec<(Phase, u64)>,
     /// What a person should know before using the numbers.
     pub warnings: Vec<String>,
+    /// Profile likelihoods, of the parameters for which they were asked for.
+    pub profiles: Vec<Profile>,
     /// What evaluated the points.
     pub device: String,
     /// Workers of the last generation.
@@ -223,6 +226,9 @@ pub enum RunError {
     /// Starts and bounds do not fit together.
     #[error(transparent)]
     Parameters(#[from] ParametersError),
+    /// A profile of a parameter that is not free.
+    #[error(transparent)]
+    Problem(#[from] crate::fit::ProblemError),
     /// Method, bounds and loss do not fit together.
     #[error(transparent)]
     Options(#[from] OptionsError),
@@ -273,7 +279,7 @@ impl RunError {
     /// What the process returns: 2 usage, job, model or data; 4 lost cluster; 1 a bug of ours.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Job(_) | Self::Data(_) | Self::Parameters(_) | Self::Options(_) => 2,
+            Self::Job(_) | Self::Data(_) | Self::Problem(_) | Self::Parameters(_) | Self::Options(_) => 2,
             Self::Covariance(_) | Self::StartNotFinite { .. } | Self::Listen { .. } => 2,
             Self::Crew(CrewError::Launch(error)) => error.exit_code(),
             Self::Crew(CrewError::Data(_)) => 2,

@@ -27,6 +27,10 @@ pub enum Kind {
     LossScale,
     /// A whole number >= 1.
     Count,
+    /// A whole number >= 0.
+    Seed,
+    /// A list of names.
+    Names,
     /// A multiple of the segment length of the kernels.
     TilePoints,
     /// N or MIN..MAX.
@@ -73,6 +77,8 @@ impl Kind {
             Kind::Level => "a number above 0 and below 1, such as 0.95".into(),
             Kind::LossScale => "a finite number above 0, or mad".into(),
             Kind::Count => "a whole number, 1 or above".into(),
+            Kind::Seed => "a whole number, 0 or above".into(),
+            Kind::Names => "a list of names".into(),
             Kind::TilePoints => format!("a multiple of {SEGMENT_POINTS}, {SEGMENT_POINTS} to {MOST_TILE_POINTS}"),
             Kind::Workers => "N or MIN..MAX with 1 <= MIN <= MAX".into(),
             Kind::Starts => "'a=1,b=2' or auto".into(),
@@ -93,7 +99,11 @@ impl Kind {
             Kind::Tolerance | Kind::Positive | Kind::LossScale | Kind::Level => {
                 text.trim().parse().ok().and_then(|number| self.check_number(number)).ok_or_else(refuse)
             }
-            Kind::Count | Kind::TilePoints => {
+            Kind::Names => {
+                let names: Vec<String> = text.split(',').map(|name| name.trim().to_string()).collect();
+                names.iter().all(|name| !name.is_empty()).then_some(Value::List(names)).ok_or_else(refuse)
+            }
+            Kind::Count | Kind::TilePoints | Kind::Seed => {
                 text.trim().parse().ok().and_then(|count| self.check_count(count)).ok_or_else(refuse)
             }
             Kind::Workers => read_workers(text).ok_or_else(refuse),
@@ -104,7 +114,7 @@ impl Kind {
     pub fn read_toml(self, value: &DeValue<'_>) -> Result<Value, String> {
         let refuse = || self.expected();
         match self {
-            Kind::Files | Kind::Columns => match value {
+            Kind::Files | Kind::Columns | Kind::Names => match value {
                 DeValue::String(text) => self.read_text(text),
                 DeValue::Array(items) if !items.is_empty() => {
                     let texts = items.iter().map(|item| item.get_ref().as_str().filter(|text| !text.trim().is_empty()));
@@ -118,7 +128,9 @@ impl Kind {
             Kind::Tolerance | Kind::Positive | Kind::LossScale | Kind::Level => {
                 number(value).and_then(|v| self.check_number(v)).ok_or_else(refuse)
             }
-            Kind::Count | Kind::TilePoints => count(value).and_then(|v| self.check_count(v)).ok_or_else(refuse),
+            Kind::Count | Kind::TilePoints | Kind::Seed => {
+                count(value).and_then(|v| self.check_count(v)).ok_or_else(refuse)
+            }
             Kind::Workers => match value {
                 DeValue::Integer(_) => count(value).and_then(|n| read_workers(&n.to_string())).ok_or_else(refuse),
                 DeValue::String(text) => self.read_text(text),
@@ -147,6 +159,7 @@ impl Kind {
     fn check_count(self, count: u64) -> Option<Value> {
         let lawful = match self {
             Kind::TilePoints => count > 0 && count.is_multiple_of(SEGMENT_POINTS) && count <= MOST_TILE_POINTS,
+            Kind::Seed => true,
             _ => count > 0,
         };
         lawful.then_some(Value::Count(count))

@@ -4,6 +4,7 @@ use nlsq_engine::covariance::{Covariance, CovarianceError, Kind, Variance, covar
 use nlsq_engine::data::YStatistics;
 use nlsq_engine::health::Evidence;
 use nlsq_engine::params::Parameter;
+use nlsq_engine::profile::Profile;
 use nlsq_engine::summary::{Phase, Summary};
 
 use super::Problem;
@@ -21,6 +22,7 @@ pub(super) struct Solution {
     pub(super) costs: Vec<f64>,
     /// What is known of the standard deviations of the points.
     pub(super) sigma: Sigma,
+    pub(super) profiles: Vec<Profile>,
 }
 
 /// The covariance; all unknown where the normal equations are not finite.
@@ -74,7 +76,7 @@ pub(super) fn outcome(
     let found = evidence.normal.is_finite();
     let health = found.then(|| evidence.health());
     let advice = if found { evidence.warnings() } else { Vec::new() };
-    let Solution { summary, phases, sigma, .. } = solution;
+    let Solution { summary, phases, sigma, profiles, .. } = solution;
     let normal = &summary.normal;
     let dof = covariance.dof;
     let of_model = problem.program.model().warnings().iter().map(|warning| format!("the model: {warning}"));
@@ -104,6 +106,7 @@ pub(super) fn outcome(
         iterations: summary.iterations,
         phases,
         warnings,
+        profiles,
         device: crew.device(),
         workers: crew.workers(),
         generations: 1,

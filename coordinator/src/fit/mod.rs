@@ -2,6 +2,7 @@
 
 mod conclude;
 mod problem;
+mod profiles;
 mod session;
 
 use std::net::ToSocketAddrs;
@@ -13,6 +14,7 @@ use nlsq_engine::data::Dataset;
 use nlsq_engine::data::source::{TileSource, Weighting};
 use nlsq_engine::data::tile::tile_count;
 use nlsq_engine::hybrid::Hybrid;
+use nlsq_engine::kernel::Costing;
 use nlsq_engine::summary::Summary;
 
 pub use problem::{Problem, ProblemError, problem_of};
@@ -87,6 +89,7 @@ fn fit_with(
     began: Instant,
 ) -> Result<Outcome, RunError> {
     problem.options.check(&problem.parameters)?;
+    problem.check_profile()?;
     observer.started(&about(problem, source, crew));
     let reading = Instant::now();
     let loaded = crew.load(observer)?;
@@ -106,11 +109,14 @@ fn fit_with(
         costs: Vec::new(),
         costing: None,
     };
-    let solved = solve(&mut session, problem, &loaded);
+    let solved = solve(&mut session, problem, &loaded).and_then(|mut solved| {
+        let profiles = profiles::follow(&mut session, solved.costing, &mut solved.summary)?;
+        Ok((solved, profiles))
+    });
     let Session { times, phases, passes, costs, .. } = session;
     // the generation ends when nobody can ask it any more
     drop(passes);
-    let (summary, scores) = match solved {
+    let (Solved { summary, scores, .. }, profiles) = match solved {
         Ok(solved) => solved,
         Err(Stop::Aborted) => return Err(crew.lost().into()),
         Err(Stop::Asked(reason)) => return Err(RunError::Interrupted { reason }),
@@ -125,7 +131,7 @@ fn fit_with(
         (_, false) => Sigma::Relative,
         (_, true) => Sigma::Absolute,
     };
-    let solution = Solution { summary, scores, phases, costs, sigma };
+    let solution = Solution { summary, scores, phases, costs, sigma, profiles };
     let covariance = conclude::known(problem, &solution)?;
     let seconds = Seconds {
         total: began.elapsed().as_secs_f64(),
@@ -149,8 +155,15 @@ fn about(problem: &Problem, source: &dyn TileSource, crew: &dyn Crew) -> About {
     }
 }
 
+/// How a fit ended, and under which loss.
+struct Solved {
+    summary: Summary,
+    scores: Option<Vec<f64>>,
+    costing: Costing,
+}
+
 /// The fit itself, to its end or to where the observer stops it.
-fn solve(session: &mut Session<'_>, problem: &Problem, loaded: &Loaded) -> Result<(Summary, Option<Vec<f64>>), Stop> {
+fn solve(session: &mut Session<'_>, problem: &Problem, loaded: &Loaded) -> Result<Solved, Stop> {
     let spread = (loaded.statistics.m2 / loaded.counts.used as f64).sqrt();
     let mut fit = Hybrid::new(&problem.parameters, problem.options.clone(), spread);
     let ended = session.run(&mut fit, |fit, observer| {
@@ -159,10 +172,10 @@ fn solve(session: &mut Session<'_>, problem: &Problem, loaded: &Loaded) -> Resul
     match ended {
         Ok(()) => {
             let summary = fit.summary().expect("a fit that asks for nothing more is over");
-            Ok((summary, fit.scores().map(<[f64]>::to_vec)))
+            Ok(Solved { summary, scores: fit.scores().map(<[f64]>::to_vec), costing: fit.costing() })
         }
         Err(Stop::Asked(reason)) => match fit.interrupt(&reason) {
-            Some(summary) => Ok((summary, None)),
+            Some(summary) => Ok(Solved { summary, scores: None, costing: fit.costing() }),
             None => Err(Stop::Asked(reason)),
         },
         Err(stop) => Err(stop),

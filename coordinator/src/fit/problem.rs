@@ -29,6 +29,8 @@ pub struct Problem {
     pub absolute_sigma: bool,
     /// Level of the confidence intervals.
     pub confidence: Level,
+    /// Names of the free parameters whose profile likelihood is followed after the fit.
+    pub profile: Vec<String>,
     /// What to do with values that are not finite.
     pub nonfinite: NonFinite,
     /// Points of a tile.
@@ -71,6 +73,7 @@ impl Problem {
             options,
             absolute_sigma: false,
             confidence: Level::default(),
+            profile: Vec::new(),
             nonfinite: NonFinite::Error,
             tile_points: TILE_POINTS,
         }
@@ -80,6 +83,15 @@ impl Problem {
     pub fn with_loss(mut self, loss: Loss) -> Self {
         self.options.costing.loss = loss;
         self
+    }
+
+    /// Profiles are of free parameters.
+    pub(super) fn check_profile(&self) -> Result<(), ProblemError> {
+        let free: Vec<String> = self.parameters.iter_free().map(|p| p.name.clone()).collect();
+        match self.profile.iter().find(|name| !free.contains(name)) {
+            Some(name) => Err(ProblemError::NoProfile { name: name.clone(), free }),
+            None => Ok(()),
+        }
     }
 
     /// The same problem with standard errors from the scatter of the points themselves; one pass more.
@@ -99,6 +111,8 @@ pub enum ProblemError {
     Parameters(#[from] nlsq_engine::params::ParametersError),
     #[error("parameter \"{name}\" has no start")]
     Missing { name: String },
+    #[error("\"{name}\" has no profile; expected a free parameter: {}", free.join(", "))]
+    NoProfile { name: String, free: Vec<String> },
     #[error("the model has no parameter \"{name}\": it has {}", known.join(", "))]
     Unknown { name: String, known: Vec<String> },
 }
@@ -116,6 +130,7 @@ pub fn problem_of(job: &Job, source: &dyn TileSource) -> Result<Problem, RunErro
     Ok(Problem {
         absolute_sigma: fit.absolute_sigma,
         confidence: fit.confidence,
+        profile: fit.profile.clone(),
         nonfinite: fit.nonfinite,
         tile_points: fit.tile_points,
         ..problem

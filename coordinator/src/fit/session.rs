@@ -72,7 +72,7 @@ impl Session<'_> {
                 if self.costing.replace(request.costing) != Some(request.costing) {
                     self.costs.clear();
                 }
-                if !matches!(iteration.phase, Phase::Scale | Phase::Finish) {
+                if !matches!(iteration.phase, Phase::Scale | Phase::Explore | Phase::Finish | Phase::Profile) {
                     self.costs.push(iteration.cost);
                 }
                 self.observer.iteration(&PassRecord {
@@ -97,7 +97,9 @@ impl Session<'_> {
         self.times.total += elapsed;
         self.times.compute += Duration::from_secs_f64(partial.busy_seconds).min(elapsed);
         assert_eq!(partial.sums.counts, self.loaded.counts, "a pass counts every point exactly once");
-        if let (1, Some(fault)) = (self.count, &partial.fault) {
+        // where several thetas are tried some may fail
+        let only = self.count == 1 && request.only_theta().is_some();
+        if let (true, Some(fault)) = (only, &partial.fault) {
             return Err(Stop::Run(self.start_fault(fault)));
         }
         Ok(request.answer(problem.program.n_free(), &partial.sums))

@@ -4,5 +4,6 @@ pub mod covariance;
 pub mod health;
 pub mod history;
 pub mod log;
+pub mod profiles;
 pub mod result;
 pub mod text;

@@ -5,6 +5,7 @@ use nlsq_engine::health::Health;
 use nlsq_engine::summary::{Phase, Side, Status};
 use serde::{Deserialize, Serialize};
 
+use super::profiles::ProfileResult;
 use crate::outcome::{Outcome, ParameterOutcome, Sigma};
 
 /// The schema that this program writes and reads.
@@ -46,6 +47,8 @@ pub struct RunResult {
     pub iterations: u64,
     pub phases: Vec<PhaseResult>,
     pub warnings: Vec<String>,
+    #[serde(default)]
+    pub profiles: Vec<ProfileResult>,
     pub device: String,
     pub workers: usize,
     pub generations: u64,
@@ -137,6 +140,7 @@ impl From<&Outcome> for RunResult {
             iterations: outcome.iterations,
             phases: outcome.phases.iter().map(|&(name, passes)| PhaseResult { name, passes }).collect(),
             warnings: outcome.warnings.clone(),
+            profiles: outcome.profiles.iter().map(ProfileResult::from).collect(),
             device: outcome.device.clone(),
             workers: outcome.workers,
             generations: outcome.generations,
@@ -249,6 +253,7 @@ pub(crate) mod tests {
             iterations: 7,
             phases: vec![(Phase::Refine, 9)],
             warnings: vec!["b ends at its lower bound 0".into()],
+            profiles: Vec::new(),
             device: "cpu".into(),
             workers: 2,
             generations: 1,
@@ -304,6 +309,7 @@ pub(crate) mod tests {
             "iterations",
             "phases",
             "warnings",
+            "profiles",
             "device",
             "workers",
             "generations",

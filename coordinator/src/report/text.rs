@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use nlsq_engine::covariance::Kind;
 use nlsq_engine::summary::{Side, Status};
 
-use super::health;
 use super::history::phase_name;
 use super::result::{ParameterResult, RunResult, status_name};
+use super::{health, profiles};
 use crate::outcome::Sigma;
 
 /// Significant digits of a standard error, and so the last digits worth showing of a value.
@@ -27,6 +27,7 @@ pub fn render(result: &RunResult, files: &[(String, &str)]) -> String {
         text += &health::section(found);
     }
     text += &health::correlations(result);
+    text += &profiles::section(result);
     if !result.warnings.is_empty() {
         text += "\nwarnings\n";
         for warning in &result.warnings {

@@ -2,8 +2,7 @@
 
 use crate::expr::{Model, Names};
 use crate::kernel::accumulate::correct;
-use crate::kernel::{Answer, Question, Request};
-use crate::loss::Loss;
+use crate::kernel::{Answer, Costing, Question, Request};
 use crate::normal::{Counts, NormalEquations};
 use crate::params::{Parameter, Parameters};
 use crate::procedure::{self, Procedure};
@@ -36,7 +35,7 @@ impl Curve {
         Parameters::new(self.model.parameters().iter().enumerate().map(parameter).collect()).unwrap()
     }
 
-    pub(crate) fn linearize(&self, theta: &[f64], loss: &Loss) -> NormalEquations {
+    pub(crate) fn linearize(&self, theta: &[f64], costing: &Costing) -> NormalEquations {
         let p = theta.len();
         let mut normal = NormalEquations {
             n_free: p,
@@ -45,12 +44,13 @@ impl Curve {
             cost: 0.0,
             rss: 0.0,
             lag: 0.0,
+            triangle: None,
             counts: Counts { used: self.x.len() as u64, ..Counts::default() },
         };
         for (&x, &y) in self.x.iter().zip(&self.y) {
             let (value, slopes) = self.model.evaluate(&[x], theta);
             let r = value - y;
-            let corrected = correct(loss, r);
+            let corrected = correct(costing, r);
             let row: Vec<f64> = slopes.iter().map(|s| s * corrected.jacobian).collect();
             let pairs = (0..p).flat_map(|j| (j..p).map(move |k| (j, k)));
             normal.jtj.iter_mut().zip(pairs).for_each(|(sum, (j, k))| *sum += row[j] * row[k]);
@@ -62,16 +62,16 @@ impl Curve {
     }
 
     pub(crate) fn answer(&mut self, request: &Request) -> Answer {
-        let loss = &request.costing.loss;
+        let costing = &request.costing;
         self.reads += 1;
         match &request.question {
             Question::Linearize(thetas) => {
                 self.evaluations += thetas.len() as u64;
-                Answer::Linearized(thetas.iter().map(|theta| self.linearize(theta, loss)).collect())
+                Answer::Linearized(thetas.iter().map(|theta| self.linearize(theta, costing)).collect())
             }
             Question::Costs(thetas) => {
                 self.evaluations += thetas.len() as u64;
-                Answer::Costs(thetas.iter().map(|theta| self.linearize(theta, loss).cost).collect())
+                Answer::Costs(thetas.iter().map(|theta| self.linearize(theta, costing).cost).collect())
             }
             other => panic!("not asked in these tests: {other:?}"),
         }

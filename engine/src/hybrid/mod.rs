@@ -13,9 +13,13 @@
 //! Only Refine may begin in f32, and once a reason to leave it has come up (`minimize::precision`) no pass of the fit is f32
 //! any more.
 //!
+//! With several starts, or the method "global", Explore stands before the first Refine (`crate::explore`): the winner of a
+//! tournament enters Refine as it is, the best point of a global search is where Refine starts.
+//!
 //! Each phase is a procedure of its own and knows nothing of the others; this file holds the transitions, counts passes and
 //! says what was decided and why.
 
+mod explore;
 mod options;
 mod scale;
 
@@ -23,11 +27,13 @@ use serde::{Deserialize, Serialize};
 
 pub use options::{Options, ScaleRule};
 
+use crate::explore::Standing;
 use crate::kernel::{Answer, Costing, Precision, Question, Request};
 use crate::minimize::{Minimizer, Rise};
 use crate::params::Parameters;
 use crate::procedure::Procedure;
 use crate::summary::{Iteration, Phase, Status, Summary};
+use explore::Exploration;
 use scale::{Estimate, ScaleEstimate};
 
 /// The scale has settled when it changes by no more than this part: four times the error of the median.
@@ -51,6 +57,8 @@ pub struct Hybrid {
     scales: u64,
     /// Passes answered in f32.
     single_passes: u64,
+    /// How the tournament of starts ended, if there was one.
+    standing: Option<Standing>,
     /// The solution, once there is one.
     solution: Option<Summary>,
     scores: Option<Vec<f64>>,
@@ -63,6 +71,7 @@ pub struct Hybrid {
 #[expect(clippy::large_enum_variant, reason = "there is one fit")]
 enum Stage {
     Scale(ScaleEstimate),
+    Explore(Exploration),
     Refine(Minimizer),
     Finish,
     Over,
@@ -89,13 +98,14 @@ impl Hybrid {
             iterations: 0,
             scales: 0,
             single_passes: 0,
+            standing: None,
             solution: None,
             scores: None,
             last: None,
             notes: Vec::new(),
         };
         if fit.stage == Stage::Over {
-            fit.refine(&start);
+            fit.begin(&start);
         }
         fit
     }
@@ -134,6 +144,9 @@ impl Hybrid {
     pub fn interrupt(&self, reason: &str) -> Option<Summary> {
         let best = match &self.stage {
             Stage::Refine(minimizer) => minimizer.interrupt(reason).map(|summary| self.total(summary)),
+            Stage::Explore(stage) => {
+                stage.leader().and_then(|leader| leader.interrupt(reason)).map(|summary| self.total(summary))
+            }
             _ => self.solution.clone(),
         };
         let (status, reason) = (Status::Interrupted, reason.to_string());
@@ -182,7 +195,7 @@ impl Hybrid {
             (Estimate::Deviation(deviation), None) => {
                 self.costing.loss.scale = factor * deviation;
                 self.notes.push(format!("loss scale at the start: {:.4e}, from the median of |r|", factor * deviation));
-                self.refine(theta);
+                self.begin(theta);
             }
             (Estimate::Deviation(deviation), Some(solution)) => {
                 let change = (factor * deviation / before - 1.0).abs();
@@ -208,7 +221,7 @@ impl Hybrid {
             (_, None) => {
                 self.notes.push("the residuals at the start have no scale: the loss begins with 1".into());
                 self.costing.loss.scale = 1.0;
-                self.refine(theta);
+                self.begin(theta);
             }
         }
     }
@@ -244,6 +257,7 @@ impl Hybrid {
     fn finish(&mut self, solution: Summary) {
         let wanted = self.options.scores && solution.normal.is_finite();
         self.stage = if wanted { Stage::Finish } else { Stage::Over };
+        let solution = self.compared(solution);
         self.solution = Some(Summary { passes: self.passes, ..solution });
     }
 
@@ -254,6 +268,7 @@ impl Hybrid {
                 let (theta, estimate) = (stage.theta().to_vec(), stage.estimate());
                 self.after_scale(&theta, estimate.expect("an estimate that asks for nothing more is complete"));
             }
+            Stage::Explore(stage) => self.after_explore(stage.clone()),
             Stage::Refine(stage) => {
                 let summary = stage.summary().expect("a minimizer that asks for nothing more has ended");
                 self.after_refine(self.total(summary));
@@ -267,6 +282,7 @@ impl Procedure for Hybrid {
     fn demand(&self) -> Option<Request> {
         match &self.stage {
             Stage::Scale(stage) => stage.demand(),
+            Stage::Explore(stage) => stage.demand(),
             Stage::Refine(stage) => stage.demand(),
             Stage::Finish => {
                 let solution = self.solution.as_ref().expect("a fit finishes at its solution");
@@ -281,6 +297,7 @@ impl Procedure for Hybrid {
         self.single_passes += u64::from(self.demand_precision() == Precision::F32);
         let last = match (&mut self.stage, answer) {
             (Stage::Scale(stage), answer) => taken(stage, answer),
+            (Stage::Explore(stage), answer) => taken(stage, answer),
             (Stage::Refine(stage), answer) => taken(stage, answer),
             (Stage::Finish, Answer::Scores(scores)) => {
                 self.scores = Some(scores);

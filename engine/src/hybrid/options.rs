@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::explore::{GlobalOptions, Region, StartsOptions};
 use crate::kernel::Costing;
 use crate::loss::LossKind;
-use crate::minimize::{self, OptionsError};
+use crate::minimize::{self, Method, OptionsError};
 use crate::params::Parameters;
 
 /// Where the scale of a robust loss comes from.
@@ -30,6 +31,10 @@ pub struct Options {
     /// Ask for the sum of score times score' at the solution: the sandwich covariance needs it. One pass more, beyond
     /// `max_passes`.
     pub scores: bool,
+    /// Several starts that compete. Not with [`Method::Global`].
+    pub starts: StartsOptions,
+    /// The search of [`Method::Global`].
+    pub global: GlobalOptions,
 }
 
 impl Options {
@@ -37,6 +42,15 @@ impl Options {
     pub fn check(&self, parameters: &Parameters) -> Result<(), OptionsError> {
         if self.scale == ScaleRule::Mad && self.costing.loss.kind == LossKind::Linear {
             return Err(OptionsError::ScaleOfLinear);
+        }
+        if self.starts.starts == 0 {
+            return Err(OptionsError::NoStarts);
+        }
+        if self.minimizer.method == Method::Global {
+            if self.starts.starts > 1 {
+                return Err(OptionsError::StartsWithGlobal { starts: self.starts.starts });
+            }
+            Region::between_bounds(parameters)?;
         }
         self.minimizer.check(parameters, &self.costing.loss)
     }

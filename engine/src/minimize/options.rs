@@ -16,12 +16,14 @@ pub enum Method {
     Lm,
     /// The same trust region with bounds, by an active set.
     Trf,
+    /// A search of the whole box first ([`crate::explore::Evolution`]), then a fit from its best point.
+    Global,
 }
 
 impl Method {
     /// All methods with the names used in job files and flags.
-    pub const NAMES: [(&'static str, Method); 3] =
-        [("hybrid", Method::Hybrid), ("lm", Method::Lm), ("trf", Method::Trf)];
+    pub const NAMES: [(&'static str, Method); 4] =
+        [("hybrid", Method::Hybrid), ("lm", Method::Lm), ("trf", Method::Trf), ("global", Method::Global)];
 }
 
 /// When to stop, and how to seek. Tolerances are relative and scale-free; 0 switches a test off.
@@ -60,6 +62,14 @@ pub enum OptionsError {
     ScaleOfLinear,
     #[error("max_passes = 0: at least one pass is needed to evaluate the start")]
     NoPasses,
+    #[error("starts = 0: at least one start is needed, p0")]
+    NoStarts,
+    #[error(
+        "starts = {starts}: method \"global\" draws starts of its own; use starts with \"hybrid\", \"trf\" or \"lm\""
+    )]
+    StartsWithGlobal { starts: usize },
+    #[error(transparent)]
+    Unbounded(#[from] crate::explore::Unbounded),
 }
 
 impl Options {

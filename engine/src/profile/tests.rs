@@ -54,7 +54,7 @@ impl Fitted {
             while let crate::minimize::Demand::Linearize(theta) = minimizer.start() {
                 let mut whole = theta.clone();
                 whole.insert(j, value);
-                let normal = self.curve.linearize(&whole, &self.solution.costing.loss);
+                let normal = self.curve.linearize(&whole, &self.solution.costing);
                 minimizer.advance(crate::minimize::Answer::Linearized(refit::reduced(&normal, j)));
             }
             lowest = lowest.min(minimizer.summary().unwrap().normal.cost);
@@ -195,11 +195,11 @@ fn a_lower_cost_on_the_way_is_a_failed_fit() {
     let minimum = decay.summary.normal.cost;
     // a place that is no minimum, as that of a fit that had stalled
     decay.solution.theta[1] += 2.0 * decay.stderr[1];
-    decay.solution.normal = decay.curve.linearize(&decay.solution.theta, &Loss::default());
+    decay.solution.normal = decay.curve.linearize(&decay.solution.theta, &Costing::default());
     let profiler = decay.profile(&[1]);
     let better = profiler.better().expect("the refits fall towards the minimum");
     assert!(better.cost < decay.solution.normal.cost && better.cost >= minimum);
-    assert_eq!(decay.curve.linearize(&better.theta, &Loss::default()).cost, better.cost);
+    assert_eq!(decay.curve.linearize(&better.theta, &Costing::default()).cost, better.cost);
     let profile = profiler.profiles().remove(0);
     assert!(profile.limits.iter().all(|limits| limits.lower.is_none() && limits.upper.is_none()));
     assert!(profiler.demand().is_none());
@@ -211,7 +211,7 @@ fn a_single_parameter_needs_no_refit_and_a_saved_state_goes_on_the_same_way() {
     let mut alone = fit(curve, &[1.0], &[], Costing::default());
     let whole = alone.profile(&[0]);
     let limits = whole.profiles()[0].limits[1];
-    let cost = alone.curve.linearize(&[limits.upper.unwrap()], &Loss::default()).cost;
+    let cost = alone.curve.linearize(&[limits.upper.unwrap()], &Costing::default()).cost;
     let tau = (2.0 * (cost - alone.summary.normal.cost) / alone.solution.variance).sqrt();
     assert!((tau - limits.tau).abs() < 1e-6, "{tau} {limits:?}");
 

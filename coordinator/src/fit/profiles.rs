@@ -1,0 +1,61 @@
+//! Profile likelihoods after a fit, in the same generation.
+
+use nlsq_engine::covariance::{Variance, degrees_of_freedom};
+use nlsq_engine::kernel::Costing;
+use nlsq_engine::profile::{Better, Profile, Profiler, Solution, criticals};
+use nlsq_engine::summary::{Status, Summary};
+
+use super::session::{Session, Stop};
+
+/// Follows the profiles that the problem asks for. What must be said is added to the warnings of the summary, and the passes to its
+/// own. Passes of profiles are beyond max_passes: each arm has a bound of its own.
+pub(super) fn follow(session: &mut Session<'_>, costing: Costing, summary: &mut Summary) -> Result<Vec<Profile>, Stop> {
+    let problem = session.problem;
+    if problem.profile.is_empty() {
+        return Ok(Vec::new());
+    }
+    let variance = if problem.absolute_sigma { Variance::Absolute } else { Variance::Estimated };
+    let dof = degrees_of_freedom(summary.normal.counts.used, summary.normal.n_free).map_err(|e| Stop::Run(e.into()))?;
+    let scale = match variance {
+        Variance::Absolute => 1.0,
+        Variance::Estimated => 2.0 * summary.normal.cost / dof as f64,
+    };
+    if summary.status != Status::Converged || scale == 0.0 {
+        let why = if scale == 0.0 { "the fit is exact" } else { "the fit has not converged" };
+        summary.warnings.push(format!("no profile was followed: {why}"));
+        return Ok(Vec::new());
+    }
+    let solution = Solution {
+        theta: summary.theta.clone(),
+        normal: summary.normal.clone(),
+        costing: Costing { loss: costing.loss, ..Costing::default() },
+        variance: scale,
+        criticals: criticals(dof, variance),
+    };
+    let free: Vec<&str> = problem.parameters.iter_free().map(|p| p.name.as_str()).collect();
+    // Problem::profile may be set by hand: names that are not free are refused before the fit
+    let wanted: Vec<usize> = problem.profile.iter().filter_map(|name| free.iter().position(|f| f == name)).collect();
+    let mut profiler = Profiler::new(&problem.parameters, solution, &wanted);
+    let before = session.count;
+    match session.run(&mut profiler, |_, _| {}) {
+        Ok(()) => {}
+        // the fit itself is complete
+        Err(Stop::Asked(reason)) => summary.warnings.push(format!("the profiles were stopped: {reason}")),
+        Err(stop) => return Err(stop),
+    }
+    summary.passes += session.count - before;
+    if let Some(better) = profiler.better() {
+        summary.warnings.push(failed(&free, better, summary.normal.cost));
+    }
+    Ok(profiler.profiles())
+}
+
+fn failed(names: &[&str], better: &Better, cost: f64) -> String {
+    let values: Vec<String> =
+        names.iter().zip(&better.theta).map(|(name, value)| format!("{name}={value:e}")).collect();
+    format!(
+        "the fit did not find the minimum: a profile met the cost {:e}, below {cost:e}; fit again from there: --p0 '{}'",
+        better.cost,
+        values.join(",")
+    )
+}
