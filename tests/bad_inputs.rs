@@ -170,6 +170,39 @@ const CASES: &[Case] = &[
         "fit --data good.csv --x t --y y --model a*t --p0 a=1 --loss huber --method lm",
         &["lm", "loss", "huber"],
     ),
+    ("no starts at all", "fit --starts 0", &["--starts", "1 or above"]),
+    ("seed not a number", "fit --seed many", &["--seed", "many", "whole number"]),
+    (
+        "more starts than there can be",
+        "fit --data good.csv --x t --y y --model a*t --p0 a=1 --starts 1000000",
+        &["starts", "1000000", "expected 1 to 10000"],
+    ),
+    (
+        "global without bounds",
+        "fit --data good.csv --x t --y y --model a*exp(-b*t) --p0 a=1,b=1 --bounds a=0:5,b=0: --method global",
+        &["global", "\"b\"", "[0, inf]", "two finite"],
+    ),
+    (
+        "global with starts",
+        "fit --data good.csv --x t --y y --model a*t --p0 a=1 --bounds a=0:5 --method global --starts 3",
+        &["global", "--starts"],
+    ),
+    (
+        "profile of unknown",
+        "fit --data good.csv --x t --y y --model a*exp(-b*t) --p0 a=1,b=1 --profile a,c",
+        &["profile", "\"c\"", "a, b"],
+    ),
+    (
+        "profile of fixed",
+        "fit --data good.csv --x t --y y --model a*exp(-b*t) --p0 a=1 --fix b=1 --profile b",
+        &["profile", "\"b\"", "fixed"],
+    ),
+    (
+        "profile twice",
+        "fit --data good.csv --x t --y y --model a*exp(-b*t) --p0 a=1,b=1 --profile a,a",
+        &["profile", "\"a\"", "twice"],
+    ),
+    ("profile of nothing", "fit --profile a,,b", &["--profile", "list of names"]),
     ("job file after data", "fit --data good.csv job.toml", &["job.toml", "before the flags"]),
     // model
     ("no model", "fit --data good.csv --x t --y y", &["no model", "--model"]),

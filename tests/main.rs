@@ -5,6 +5,7 @@
 
 mod bad_inputs;
 mod commands;
+mod explore;
 mod formats;
 mod nist;
 mod nist_problems;

@@ -44,6 +44,8 @@ fn check(extra: &[&str]) {
             "condition_number",
             "passes",
             "n_used",
+            "phases",
+            "profiles",
         ] {
             assert_eq!(other.result[key], alone.result[key], "{key}: {way:?} {extra:?}");
         }
@@ -64,6 +66,23 @@ fn a_fit_stopped_early_has_the_same_bits_everywhere() {
 #[test]
 fn a_robust_fit_with_bounds_and_a_fixed_parameter_has_the_same_bits_everywhere() {
     check(&["--loss", "soft_l1", "--loss-scale", "0.05", "--bounds", "a=0:4.5", "--fix", "c=1"]);
+}
+
+/// Several candidates in each pass, and refits that start from their neighbours.
+#[test]
+fn a_tournament_and_a_profile_have_the_same_bits_everywhere() {
+    check(&[
+        "--starts",
+        "4",
+        "--seed",
+        "7",
+        "--bounds",
+        "a=0.1:10,b=0.1:10,c=-1:3",
+        "--profile",
+        "b",
+        "--max-passes",
+        "40",
+    ]);
 }
 
 #[test]

@@ -193,3 +193,47 @@ fn the_linear_loss_has_no_scale_to_estimate() {
     assert!(robust(LossKind::Linear, ScaleRule::Mad).check(&parameters).is_err());
     assert_eq!(robust(LossKind::Tukey, ScaleRule::Mad).check(&parameters), Ok(()));
 }
+
+/// Several starts under a robust loss with a scale of its own: the phases follow each other, and every pass is counted.
+#[test]
+fn a_tournament_stands_before_refinement_and_its_winner_goes_on() {
+    let noise = |k: usize| ((k * 7_919 % 1_009) as f64 / 1_009.0 - 0.5) * 0.1;
+    let t: Vec<f64> = (0..300).map(|k| f64::from(k) / 30.0).collect();
+    let y =
+        t.iter().enumerate().map(|(k, t)| 2.0 * crate::math::sin(3.0 * t) + if k % 9 == 0 { 3.0 } else { noise(k) });
+    let mut points = Points::new("a*sin(w*t)", t.clone(), y.collect());
+    let mut options = robust(LossKind::SoftL1, ScaleRule::Mad);
+    options.starts = crate::explore::StartsOptions { starts: 30, seed: 1, ..Default::default() };
+    let mut fit = points.fit(&[1.0, 2.0], options, 2.0);
+    let summary = fit.summary().unwrap();
+    assert!((summary.theta[1] - 3.0).abs() < 0.02 && summary.status == Status::Converged, "{summary:?}");
+    assert_eq!(summary.passes as usize, points.asked.len());
+    assert!(fit.take_notes().iter().any(|note| note.starts_with("of 30 starts")));
+    assert_eq!(fit.standing().unwrap().starts, 30);
+    let asked: Vec<usize> = points
+        .asked
+        .iter()
+        .map(|request| match &request.question {
+            Question::Costs(thetas) | Question::Linearize(thetas) => thetas.len(),
+            _ => 0,
+        })
+        .collect();
+    // the scale at p0, the lining up, the first heat of all that are finite
+    assert!(asked.iter().position(|&n| n == 30).is_some() && asked.last() == Some(&0), "{asked:?}");
+}
+
+#[test]
+fn starts_and_global_searches_are_checked() {
+    let check = |options: &Options, bounds: (f64, f64)| {
+        let a = Parameter { name: "a".into(), start: 1.0, min: bounds.0, max: bounds.1, fixed: false };
+        options.check(&Parameters::new(vec![a]).unwrap()).map_err(|error| error.to_string())
+    };
+    let mut options = Options::default();
+    options.minimizer.method = crate::minimize::Method::Global;
+    assert_eq!(check(&options, (0.0, 2.0)), Ok(()));
+    assert!(check(&options, (0.0, f64::INFINITY)).unwrap_err().contains("\"a\" has [0, inf]"));
+    options.starts.starts = 2;
+    assert!(check(&options, (0.0, 2.0)).unwrap_err().contains("starts = 2"));
+    options.starts.starts = 0;
+    assert!(check(&options, (0.0, 2.0)).unwrap_err().contains("starts = 0"));
+}
