@@ -27,6 +27,7 @@ fn normal(columns: &[&[f64]], cost: f64) -> NormalEquations {
         cost,
         rss: 2.0 * cost,
         lag: 0.0,
+        triangle: None,
         counts: Counts { used: columns[0].len() as u64, ..Counts::default() },
     }
 }

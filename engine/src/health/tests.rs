@@ -31,6 +31,7 @@ impl Fit {
             cost,
             rss: 2.0 * cost,
             lag: 0.0,
+            triangle: None,
             counts: Counts { used: columns[0].len() as u64, ..Counts::default() },
         };
         Self { parameters: Parameters::new(all.collect()).unwrap(), normal }

@@ -74,7 +74,7 @@ mod tests {
         let lag = rows.map(|row| row.windows(2).map(|pair| pair[0] * pair[1]).sum::<f64>()).sum();
         let rss = residuals.iter().map(|r| r * r).sum();
         let counts = Counts { used: residuals.len() as u64, ..Counts::default() };
-        NormalEquations { n_free: 1, jtj: vec![1.0], jtr: vec![0.0], cost: 0.5 * rss, rss, lag, counts }
+        NormalEquations { n_free: 1, jtj: vec![1.0], jtr: vec![0.0], cost: 0.5 * rss, rss, lag, triangle: None, counts }
     }
 
     /// First-order autoregressive noise from a fixed generator.
