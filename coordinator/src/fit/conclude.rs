@@ -13,6 +13,8 @@ pub(super) struct Solution {
     pub(super) summary: Summary,
     /// The sum of score times score', if it was asked for.
     pub(super) scores: Option<Vec<f64>>,
+    /// In what the model was evaluated, in words.
+    pub(super) precision: String,
     /// Passes of each phase.
     pub(super) phases: Vec<(Phase, u64)>,
 }
@@ -44,7 +46,7 @@ pub(super) fn outcome(
     covariance: Covariance,
     seconds: Seconds,
 ) -> Outcome {
-    let Solution { summary, phases, .. } = solution;
+    let Solution { summary, phases, precision, .. } = solution;
     let values = problem.parameters.expand(&summary.theta);
     let mut at_bound = vec![None; values.len()];
     for (&j, side) in problem.parameters.free().iter().zip(&summary.at_bound) {
@@ -85,6 +87,7 @@ pub(super) fn outcome(
         phases,
         warnings,
         device: crew.device(),
+        precision,
         workers: crew.workers(),
         generations: 1,
         seconds,

@@ -9,7 +9,6 @@ use std::ops::Range;
 use super::blocks::BLOCK;
 use crate::data::numbers::Numbers;
 use crate::data::tile::Tile;
-use crate::expr::ops::Source;
 use crate::math;
 use crate::real::Real;
 use crate::tape::{Operand, Operation, Step, Tape};
@@ -193,9 +192,8 @@ impl<T: Word> Output<'_, T> {
     pub(super) fn widen(self, out: &mut [f64]) {
         match self {
             Output::Each(values) => {
-                values.check(out.len());
-                for (i, out) in out.iter_mut().enumerate() {
-                    *out = values.at(i).widen();
+                for (out, value) in out.iter_mut().zip(values) {
+                    *out = value.widen();
                 }
             }
             Output::Same(value) => out.fill(value),
@@ -207,9 +205,8 @@ impl<T: Word> Output<'_, T> {
     pub(super) fn minus(self, y: &[f64], out: &mut [f64]) {
         match self {
             Output::Each(values) => {
-                values.check(out.len());
-                for (i, (out, y)) in out.iter_mut().zip(y).enumerate() {
-                    *out = values.at(i).widen() - y;
+                for ((out, value), y) in out.iter_mut().zip(values).zip(y) {
+                    *out = value.widen() - y;
                 }
             }
             Output::Same(value) => {
