@@ -20,7 +20,7 @@ fn exam(precision: Precision, least: usize) {
     let (mut runs, mut good, mut sure) = (0, 0, 0);
     for problem in all() {
         for start in [0, 1] {
-            let run = problem.fit_from(start, precision);
+            let run = problem.fit(start, precision);
             table.push_str(&format!(
                 "{:<9} ({}) start {}: {:4.1} digits in parameters, {:4.1} in standard errors, {:3} passes, {:?}, {}\n",
                 problem.name,

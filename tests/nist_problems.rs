@@ -90,13 +90,8 @@ fn digits(v: f64, c: f64) -> f64 {
 }
 
 impl Certified {
-    /// Fits from one of the two certified starts, on one thread.
-    pub(crate) fn fit(&self, start: usize) -> Agreement {
-        self.fit_from(start, Precision::F64)
-    }
-
-    /// The same with passes that begin in `precision`.
-    pub(crate) fn fit_from(&self, start: usize, precision: Precision) -> Agreement {
+    /// Fits from one of the two certified starts, on one thread, beginning in `precision`.
+    pub(crate) fn fit(&self, start: usize, precision: Precision) -> Agreement {
         let parameters = self.starts[start].iter().enumerate().map(|(k, &start)| Parameter {
             name: format!("b{}", k + 1),
             start,
