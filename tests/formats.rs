@@ -35,7 +35,13 @@ fn columns(n: usize) -> Vec<Vec<f64>> {
     vec![t, u, y, err, keep]
 }
 
-fn write(path: &std::path::Path, columns: &[Vec<f64>], rows: std::ops::Range<usize>, kind: ColumnKind, compression: Compression) {
+fn write(
+    path: &std::path::Path,
+    columns: &[Vec<f64>],
+    rows: std::ops::Range<usize>,
+    kind: ColumnKind,
+    compression: Compression,
+) {
     let kinds = [kind, kind, kind, kind, ColumnKind::Bool];
     let names = ["t", "u", "y", "err", "keep"];
     let described: Vec<WriteColumn> =
@@ -105,7 +111,13 @@ fn many_files_of_mixed_formats_are_one_dataset() {
     write(&whole, &columns, 0..n, ColumnKind::F64, Compression::None);
     let cuts = [0, 1_000, 1_001, 4_500, n];
     for (k, (cut, extension)) in cuts.windows(2).zip(["csv", "parquet", "npy", "arrow"]).enumerate() {
-        write(&folder.path().join(format!("part-{k}.{extension}")), &columns, cut[0]..cut[1], ColumnKind::F64, Compression::None);
+        write(
+            &folder.path().join(format!("part-{k}.{extension}")),
+            &columns,
+            cut[0]..cut[1],
+            ColumnKind::F64,
+            Compression::None,
+        );
     }
     let alone = Run::fit(folder.path().join("alone"), &[&["--data", whole.to_str().unwrap()], JOB].concat());
     let pattern = folder.path().join("part-*");

@@ -118,7 +118,8 @@ fn the_block_tape_has_the_bits_of_the_reference_on_every_instruction_set() {
 /// The same tile with every column in 8 bytes.
 fn widened(tile: &Tile) -> Tile {
     let wide = |numbers: &Numbers| Numbers::F64(numbers.iter().collect());
-    let weights = |weights: &Weights| Weights::Inverse(Numbers::F64((0..weights.len()).map(|i| weights.at(i)).collect()));
+    let weights =
+        |weights: &Weights| Weights::Inverse(Numbers::F64((0..weights.len()).map(|i| weights.at(i)).collect()));
     Tile {
         x: tile.x.iter().map(wide).collect(),
         y: wide(&tile.y),
@@ -151,7 +152,8 @@ fn columns_of_four_bytes_give_the_bits_of_the_same_values_in_eight() {
             let request = Request::linearize(theta, Costing { loss, precision });
             for backend in [&Blocks::new() as &dyn Backend, &Scalar] {
                 let mut evaluator = backend.evaluator(&program);
-                let (narrow, wide) = (evaluator.evaluate(&request, &tile), evaluator.evaluate(&request, &widened(&tile)));
+                let (narrow, wide) =
+                    (evaluator.evaluate(&request, &tile), evaluator.evaluate(&request, &widened(&tile)));
                 assert_eq!(bits(&narrow), bits(&wide), "{text} by {}", backend.name());
             }
         }

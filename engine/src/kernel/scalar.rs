@@ -84,7 +84,9 @@ impl Evaluator for ScalarEvaluator {
     fn evaluate(&mut self, request: &Request, tile: &Tile) -> Sums {
         let costing = &request.costing;
         let values = match &request.question {
-            Question::Linearize(thetas) => thetas.iter().flat_map(|theta| self.linearize(theta, costing, tile)).collect(),
+            Question::Linearize(thetas) => {
+                thetas.iter().flat_map(|theta| self.linearize(theta, costing, tile)).collect()
+            }
             Question::Costs(thetas) => thetas.iter().flat_map(|theta| self.cost(theta, costing, tile)).collect(),
             Question::Magnitudes { theta, octave } => self.magnitudes(theta, costing, *octave, tile),
             Question::Scores(theta) => self.scores(theta, costing, tile),
