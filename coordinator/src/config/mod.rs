@@ -19,7 +19,7 @@ use nlsq_engine::data::tile::NonFinite;
 use nlsq_engine::explore::{GlobalOptions, StartsOptions};
 use nlsq_engine::expr::{Model, Names, ParseError};
 use nlsq_engine::hybrid::{Options, ScaleRule};
-use nlsq_engine::kernel::Costing;
+use nlsq_engine::kernel::{Costing, Precision, Solver};
 use nlsq_engine::loss::{Loss, LossKind};
 use nlsq_engine::minimize::{self, Method};
 use nlsq_engine::models::{self, Builtin};
@@ -437,7 +437,12 @@ fn read_fit(settings: &Settings) -> Result<FitSettings, JobError> {
                 gtol: tolerance("gtol"),
                 max_passes,
             },
-            costing: Costing { loss, ..Costing::default() },
+            costing: Costing {
+                loss,
+                precision: chosen(settings, "fit", "precision", &Precision::NAMES),
+                solver: chosen(settings, "fit", "solver", &Solver::NAMES),
+                ..Costing::default()
+            },
             scale,
             starts: starts_settings(settings)?,
             global: global_settings(settings)?,

@@ -107,7 +107,7 @@ fn fit_with(
         phases: Vec::new(),
         count: 0,
         costs: Vec::new(),
-        costing: None,
+        loss: None,
     };
     let solved = solve(&mut session, problem, &loaded).and_then(|mut solved| {
         let profiles = profiles::follow(&mut session, solved.costing, &mut solved.summary)?;
@@ -116,7 +116,7 @@ fn fit_with(
     let Session { times, phases, passes, costs, .. } = session;
     // the generation ends when nobody can ask it any more
     drop(passes);
-    let (Solved { summary, scores, .. }, profiles) = match solved {
+    let (Solved { summary, scores, precision, .. }, profiles) = match solved {
         Ok(solved) => solved,
         Err(Stop::Aborted) => return Err(crew.lost().into()),
         Err(Stop::Asked(reason)) => return Err(RunError::Interrupted { reason }),
@@ -131,7 +131,7 @@ fn fit_with(
         (_, false) => Sigma::Relative,
         (_, true) => Sigma::Absolute,
     };
-    let solution = Solution { summary, scores, phases, costs, sigma, profiles };
+    let solution = Solution { summary, scores, precision, phases, costs, sigma, profiles };
     let covariance = conclude::known(problem, &solution)?;
     let seconds = Seconds {
         total: began.elapsed().as_secs_f64(),
@@ -160,6 +160,8 @@ struct Solved {
     summary: Summary,
     scores: Option<Vec<f64>>,
     costing: Costing,
+    /// In what the model was evaluated, in words.
+    precision: String,
 }
 
 /// The fit itself, to its end or to where the observer stops it.
@@ -172,10 +174,11 @@ fn solve(session: &mut Session<'_>, problem: &Problem, loaded: &Loaded) -> Resul
     match ended {
         Ok(()) => {
             let summary = fit.summary().expect("a fit that asks for nothing more is over");
-            Ok(Solved { summary, scores: fit.scores().map(<[f64]>::to_vec), costing: fit.costing() })
+            let scores = fit.scores().map(<[f64]>::to_vec);
+            Ok(Solved { summary, scores, costing: fit.costing(), precision: fit.precision() })
         }
         Err(Stop::Asked(reason)) => match fit.interrupt(&reason) {
-            Some(summary) => Ok(Solved { summary, scores: None, costing: fit.costing() }),
+            Some(summary) => Ok(Solved { summary, scores: None, costing: fit.costing(), precision: fit.precision() }),
             None => Err(Stop::Asked(reason)),
         },
         Err(stop) => Err(stop),

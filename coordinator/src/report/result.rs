@@ -50,6 +50,7 @@ pub struct RunResult {
     #[serde(default)]
     pub profiles: Vec<ProfileResult>,
     pub device: String,
+    pub precision: String,
     pub workers: usize,
     pub generations: u64,
     pub seconds: SecondsResult,
@@ -142,6 +143,7 @@ impl From<&Outcome> for RunResult {
             warnings: outcome.warnings.clone(),
             profiles: outcome.profiles.iter().map(ProfileResult::from).collect(),
             device: outcome.device.clone(),
+            precision: outcome.precision.clone(),
             workers: outcome.workers,
             generations: outcome.generations,
             seconds: SecondsResult {
@@ -255,6 +257,7 @@ pub(crate) mod tests {
             warnings: vec!["b ends at its lower bound 0".into()],
             profiles: Vec::new(),
             device: "cpu".into(),
+            precision: "f64".into(),
             workers: 2,
             generations: 1,
             seconds: Seconds { total: 1.5, read: 1.0, compute: 0.25, reduce: 0.125, checkpoint: 0.0 },
@@ -311,6 +314,7 @@ pub(crate) mod tests {
             "warnings",
             "profiles",
             "device",
+            "precision",
             "workers",
             "generations",
             "seconds",

@@ -14,7 +14,6 @@ const GLOBAL_SHARE: f64 = 0.75;
 
 /// An exploration under way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[expect(clippy::large_enum_variant, reason = "there is one fit")]
 pub(super) enum Exploration {
     Tournament(Tournament),
     Evolution(Evolution),
@@ -67,6 +66,9 @@ impl Hybrid {
             let evolution = Evolution::new(&parameters, options, costing).expect("the options were checked for bounds");
             self.stage = Stage::Explore(Exploration::Evolution(evolution));
         } else if self.options.starts.starts > 1 {
+            if costing != self.costing {
+                self.notes.push("precision f64 from the start: fits that compete must be comparable".into());
+            }
             let minimizer = crate::minimize::Options { max_passes, ..self.options.minimizer.clone() };
             let tournament = Tournament::new(&parameters, minimizer, self.options.starts.clone(), costing);
             self.stage = Stage::Explore(Exploration::Tournament(tournament));

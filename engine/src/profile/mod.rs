@@ -207,7 +207,7 @@ impl Procedure for Profiler {
     fn demand(&self) -> Option<Request> {
         let thetas: Vec<Vec<f64>> = self.arms.iter().filter_map(Arm::asked).collect();
         let over = thetas.is_empty() || self.better.is_some();
-        (!over).then(|| Request { question: Question::Linearize(thetas), costing: self.solution.costing })
+        (!over).then_some(Request { question: Question::Linearize(thetas), costing: self.solution.costing })
     }
 
     fn take(&mut self, answer: Answer) {
