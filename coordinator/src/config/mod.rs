@@ -3,6 +3,7 @@
 
 pub mod columns;
 pub mod error;
+mod explore;
 pub mod flags;
 pub mod job_file;
 pub mod keys;
@@ -16,7 +17,6 @@ use std::path::{Path, PathBuf};
 use nlsq_engine::covariance::{Kind as Covariance, Level};
 use nlsq_engine::data::spec::DatasetSpec;
 use nlsq_engine::data::tile::NonFinite;
-use nlsq_engine::explore::{GlobalOptions, StartsOptions};
 use nlsq_engine::expr::{Model, Names, ParseError};
 use nlsq_engine::hybrid::{Options, ScaleRule};
 use nlsq_engine::kernel::{Costing, Precision, Solver};
@@ -172,9 +172,6 @@ fn word_of<T: PartialEq>(words: &[(&'static str, T)], value: T) -> &'static str 
 /// More threads than any machine has cores for; far more would exhaust the system instead of failing.
 const MAX_THREADS: usize = 4096;
 
-/// Starts of a tournament, or members of a population for each parameter: every one is a fit or a theta in each request.
-const MOST_STARTS: usize = 10_000;
-
 impl Job {
     /// Reads and checks a job.
     pub fn read(job_file: Option<&Path>, flags: &JobFlags) -> Result<Self, JobError> {
@@ -244,50 +241,6 @@ impl Job {
             ));
         }
         Ok(())
-    }
-}
-
-impl Job {
-    /// Only free parameters have a profile.
-    fn check_profile(&self, settings: &Settings) -> Result<(), JobError> {
-        for (i, name) in self.fit.profile.iter().enumerate() {
-            let refuse = |message: String| Err(settings.error("fit", "profile", format!("profile: {message}")));
-            let free: Vec<&str> = self.parameters.iter().filter(|p| !p.fixed).map(|p| p.name.as_str()).collect();
-            let free = free.join(", ");
-            match self.parameters.iter().find(|p| p.name == *name) {
-                None => return refuse(format!("the model has no parameter \"{name}\"; expected some of {free}")),
-                Some(p) if p.fixed => {
-                    return refuse(format!("\"{name}\" is fixed and has no profile; expected some of {free}"));
-                }
-                Some(_) if self.fit.profile[..i].contains(name) => {
-                    return refuse(format!("\"{name}\" stands there twice"));
-                }
-                Some(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// A global search needs a box, and has no other starts.
-    fn check_global(&self, settings: &Settings) -> Result<(), JobError> {
-        if self.fit.options.minimizer.method != Method::Global {
-            return Ok(());
-        }
-        if self.fit.options.starts.starts > 1 {
-            let message =
-                "method global draws starts of its own; expected --starts (fit.starts) with another method only";
-            return Err(settings.error("fit", "starts", message));
-        }
-        match self.parameters.iter().find(|p| !p.fixed && !(p.min.is_finite() && p.max.is_finite())) {
-            None => Ok(()),
-            Some(p) => {
-                let message = format!(
-                    "method global searches between bounds, but \"{}\" has [{}, {}]; expected two finite ones: --bounds '{}=MIN:MAX'",
-                    p.name, p.min, p.max, p.name
-                );
-                Err(settings.error("fit", "method", message))
-            }
-        }
     }
 }
 
@@ -376,40 +329,6 @@ fn loss_settings(settings: &Settings) -> Result<(Loss, ScaleRule), JobError> {
     Ok((Loss { kind, scale }, rule))
 }
 
-/// A count of things that are held in memory, one after another.
-fn size(settings: &Settings, name: &str, most: usize) -> Result<usize, JobError> {
-    let value::Value::Count(count) = settings.or_default("fit", name) else { panic!("fit.{name} is a count") };
-    usize::try_from(count)
-        .ok()
-        .filter(|&size| size <= most)
-        .ok_or_else(|| settings.error("fit", name, format!("{name} (fit.{name}) = {count}: expected 1 to {most}")))
-}
-
-fn seed(settings: &Settings) -> u64 {
-    match settings.or_default("fit", "seed") {
-        value::Value::Count(seed) => seed,
-        other => panic!("fit.seed holds {other:?}"),
-    }
-}
-
-fn starts_settings(settings: &Settings) -> Result<StartsOptions, JobError> {
-    Ok(StartsOptions {
-        starts: size(settings, "starts", MOST_STARTS)?,
-        seed: seed(settings),
-        eliminated: settings.number("fit", "starts_eliminated"),
-        heat: size(settings, "starts_heat", usize::MAX)? as u64,
-    })
-}
-
-fn global_settings(settings: &Settings) -> Result<GlobalOptions, JobError> {
-    Ok(GlobalOptions {
-        population: size(settings, "global_population", MOST_STARTS)?,
-        generations: size(settings, "global_generations", u32::MAX as usize)? as u64,
-        spread: settings.number("fit", "global_spread"),
-        seed: seed(settings),
-    })
-}
-
 fn read_fit(settings: &Settings) -> Result<FitSettings, JobError> {
     let tolerance = |name| settings.number("fit", name);
     let max_passes = match settings.or_default("fit", "max_passes") {
@@ -444,8 +363,8 @@ fn read_fit(settings: &Settings) -> Result<FitSettings, JobError> {
                 ..Costing::default()
             },
             scale,
-            starts: starts_settings(settings)?,
-            global: global_settings(settings)?,
+            starts: explore::starts(settings)?,
+            global: explore::global(settings)?,
             scores: chosen(settings, "fit", "covariance", &Covariance::NAMES) == Covariance::Sandwich,
         },
         nonfinite: chosen(settings, "fit", "nonfinite", &NONFINITE),
