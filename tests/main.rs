@@ -11,5 +11,7 @@ mod nist_problems;
 mod parity;
 mod processes;
 mod program;
+mod reference;
+mod reference_problems;
 mod support;
 mod tidy;
