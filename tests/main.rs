@@ -13,5 +13,6 @@ mod processes;
 mod program;
 mod reference;
 mod reference_problems;
+mod stopping;
 mod support;
 mod tidy;
