@@ -6,6 +6,8 @@
 mod bad_inputs;
 mod commands;
 mod formats;
+mod ill_scaled;
+mod known_faults;
 mod nist;
 mod nist_problems;
 mod parity;

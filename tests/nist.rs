@@ -24,8 +24,9 @@ fn check(tolerance: f64, parameters: f64) {
             let good = run.values >= parameters && run.deviations >= sums && run.rss >= sums;
             if !(good && run.outcome.status == Status::Converged) {
                 faults.push(format!(
-                    "{} start {}: {:.2} digits in parameters, {:.2} in standard errors, {:.2} in rss ({sums:.1} asked), {:?}",
+                    "{} ({}) start {}: {:.2} digits in parameters, {:.2} in standard errors, {:.2} in rss ({sums:.1} asked), {:?}",
                     problem.name,
+                    problem.level,
                     start + 1,
                     run.values,
                     run.deviations,
