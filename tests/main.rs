@@ -18,3 +18,4 @@ mod reference_problems;
 mod stopping;
 mod support;
 mod tidy;
+mod uncertainty;

@@ -21,9 +21,9 @@
 //!
 //! // Five points on y = 2 exp(-t).
 //! let t: Vec<f64> = (0..5).map(f64::from).collect();
-//! let y = t.iter().map(|t| 2.0 * (-t).exp()).collect();
+//! let y = t.iter().map(|t| 2.0 * (-t).exp()).collect::<Vec<f64>>().into();
 //! let counts = Counts { used: 5, masked: 0, nonfinite: 0 };
-//! let tile = Tile { index: 0, x: vec![t], y, inverse_sigma: None, counts };
+//! let tile = Tile { index: 0, x: vec![t.into()], y, inverse_sigma: None, counts };
 //!
 //! let variables = ["t".to_string()];
 //! let model = Model::parse("a*exp(-b*t)", &Names { variables: &variables, parameters: &[] })?;
@@ -51,12 +51,14 @@
 //!
 //! Reading order: `expr` (model language), `diff` (derivatives), `models` (built-in models), `tape` (straight-line code),
 //! `kernel` (a tape over a tile), `normal` (normal equations and how they are summed), `params` and `loss`, `linalg`, `procedure`
-//! (who asks for passes), `minimize` (the trust region), `hybrid` (the phases of a fit), `covariance` and `summary` (what is known at the end), `data` (points and where they come from).
+//! (who asks for passes), `minimize` (the trust region), `hybrid` (the phases of a fit), `summary`, `covariance`, `health` and
+//! `prediction` (what is known at the end), `data` (points and where they come from).
 
 pub mod covariance;
 pub mod data;
 pub mod diff;
 pub mod expr;
+pub mod health;
 pub mod hybrid;
 pub mod kernel;
 pub mod linalg;
@@ -66,6 +68,8 @@ pub mod minimize;
 pub mod models;
 pub mod normal;
 pub mod params;
+pub mod prediction;
 pub mod procedure;
+pub mod real;
 pub mod summary;
 pub mod tape;

@@ -11,6 +11,7 @@ pub mod describe;
 pub mod guard;
 pub mod manifest;
 pub mod memory;
+pub mod numbers;
 pub mod shard;
 pub mod source;
 pub mod spec;
@@ -25,7 +26,7 @@ mod arrays;
 mod arrow;
 mod csv;
 mod csv_index;
-mod derived;
+pub(crate) mod derived;
 #[cfg(feature = "hdf5")]
 mod hdf5;
 #[cfg(feature = "hdf5")]

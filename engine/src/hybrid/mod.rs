@@ -10,6 +10,9 @@
 //!                                               Finish (if scores are wanted) ──> over
 //! ```
 //!
+//! Only Refine may begin in f32, and once a reason to leave it has come up (`minimize::precision`) no pass of the fit is f32
+//! any more.
+//!
 //! Each phase is a procedure of its own and knows nothing of the others; this file holds the transitions, counts passes and
 //! says what was decided and why.
 
@@ -20,8 +23,8 @@ use serde::{Deserialize, Serialize};
 
 pub use options::{Options, ScaleRule};
 
-use crate::kernel::{Answer, Costing, Question, Request};
-use crate::minimize::Minimizer;
+use crate::kernel::{Answer, Costing, Precision, Question, Request};
+use crate::minimize::{Minimizer, Rise};
 use crate::params::Parameters;
 use crate::procedure::Procedure;
 use crate::summary::{Iteration, Phase, Status, Summary};
@@ -46,6 +49,8 @@ pub struct Hybrid {
     iterations: u64,
     /// Scales estimated so far.
     scales: u64,
+    /// Passes answered in f32.
+    single_passes: u64,
     /// The solution, once there is one.
     solution: Option<Summary>,
     scores: Option<Vec<f64>>,
@@ -73,7 +78,7 @@ impl Hybrid {
         let stage = match options.scale {
             ScaleRule::Given => Stage::Over,
             // with a factor of 4 the window covers a start four times worse than no model at all
-            ScaleRule::Mad => Stage::Scale(ScaleEstimate::new(start.clone(), costing, 4.0 * spread)),
+            ScaleRule::Mad => Stage::Scale(ScaleEstimate::new(start.clone(), double(costing), 4.0 * spread)),
         };
         let mut fit = Self {
             parameters: parameters.clone(),
@@ -83,6 +88,7 @@ impl Hybrid {
             passes: 0,
             iterations: 0,
             scales: 0,
+            single_passes: 0,
             solution: None,
             scores: None,
             last: None,
@@ -97,6 +103,16 @@ impl Hybrid {
     /// How residuals become costs at present; at the end, under which loss the solution was found.
     pub fn costing(&self) -> Costing {
         self.costing
+    }
+
+    /// In what the model was evaluated, in words: "f64", "f32", or "f32 for 7 passes, then f64".
+    pub fn precision(&self) -> String {
+        match (self.single_passes, self.costing.precision) {
+            (0, precision) => precision.name().into(),
+            (_, Precision::F32) => "f32".into(),
+            (1, Precision::F64) => "f32 for 1 pass, then f64".into(),
+            (passes, Precision::F64) => format!("f32 for {passes} passes, then f64"),
+        }
     }
 
     /// How the fit ended; `None` before.
@@ -130,6 +146,27 @@ impl Hybrid {
         let options = crate::minimize::Options { max_passes, ..self.options.minimizer.clone() };
         let minimizer = Minimizer::new(&self.parameters.starting_at(theta), options);
         self.stage = Stage::Refine(minimizer.under(self.costing));
+        self.follow_precision();
+    }
+
+    /// Takes note when refinement has gone over to f64.
+    fn follow_precision(&mut self) {
+        let Stage::Refine(minimizer) = &self.stage else { return };
+        if self.costing.precision == minimizer.precision() {
+            return;
+        }
+        self.costing.precision = minimizer.precision();
+        if let Some(Rise { reason, .. }) = minimizer.rise() {
+            self.notes.push(format!("precision f64 from pass {} on: {reason}", self.passes + 1));
+        }
+    }
+
+    /// The precision of the pass that is being answered.
+    fn demand_precision(&self) -> Precision {
+        match &self.stage {
+            Stage::Refine(minimizer) => minimizer.precision(),
+            _ => Precision::F64,
+        }
     }
 
     /// A summary of one stage as one of the whole fit.
@@ -195,7 +232,8 @@ impl Hybrid {
         if settle {
             let rms = (summary.normal.rss / summary.normal.counts.used as f64).sqrt();
             // half of the points at least have |r| <= sqrt(2) rms
-            let estimate = ScaleEstimate::new(summary.theta.clone(), self.costing, std::f64::consts::SQRT_2 * rms);
+            let estimate =
+                ScaleEstimate::new(summary.theta.clone(), double(self.costing), std::f64::consts::SQRT_2 * rms);
             self.solution = Some(summary);
             self.stage = Stage::Scale(estimate);
         } else {
@@ -232,7 +270,7 @@ impl Procedure for Hybrid {
             Stage::Refine(stage) => stage.demand(),
             Stage::Finish => {
                 let solution = self.solution.as_ref().expect("a fit finishes at its solution");
-                Some(Request { question: Question::Scores(solution.theta.clone()), costing: self.costing })
+                Some(Request { question: Question::Scores(solution.theta.clone()), costing: double(self.costing) })
             }
             Stage::Over => None,
         }
@@ -240,6 +278,7 @@ impl Procedure for Hybrid {
 
     fn take(&mut self, answer: Answer) {
         self.passes += 1;
+        self.single_passes += u64::from(self.demand_precision() == Precision::F32);
         let last = match (&mut self.stage, answer) {
             (Stage::Scale(stage), answer) => taken(stage, answer),
             (Stage::Refine(stage), answer) => taken(stage, answer),
@@ -254,6 +293,7 @@ impl Procedure for Hybrid {
             (_, answer) => panic!("nothing like it was asked for: {answer:?}"),
         };
         self.last = last.map(|iteration| Iteration { pass: self.passes, ..iteration });
+        self.follow_precision();
         if self.demand().is_none() {
             self.advance();
         }
@@ -262,6 +302,11 @@ impl Procedure for Hybrid {
     fn iteration(&self) -> Option<&Iteration> {
         self.last.as_ref()
     }
+}
+
+/// Costing in f64.
+fn double(costing: Costing) -> Costing {
+    Costing { precision: Precision::F64, ..costing }
 }
 
 fn taken<P: Procedure>(stage: &mut P, answer: Answer) -> Option<Iteration> {

@@ -20,7 +20,7 @@ impl Minimizer {
     /// Ends the fit from outside, at the best point so far. `None` before the first answer.
     pub fn interrupt(&self, reason: &str) -> Option<Summary> {
         let ending = Ending { status: Status::Interrupted, reason: reason.into(), at_start: None };
-        self.best.as_ref().map(|best| self.summary_at(best, &ending))
+        self.best.as_ref().or(self.left.as_ref()).map(|best| self.summary_at(best, &ending))
     }
 
     pub(super) fn end(&mut self, status: Status, reason: String) {
@@ -78,8 +78,8 @@ impl Minimizer {
         let mut warnings = Vec::new();
         for (j, name) in self.names.iter().enumerate() {
             match at_bound[j] {
-                Some(Side::Min) => warnings.push(format!("{name} ended at its lower bound {}", self.lower[j])),
-                Some(Side::Max) => warnings.push(format!("{name} ended at its upper bound {}", self.upper[j])),
+                Some(Side::Min) => warnings.push(at_bound_warning(name, "lower", self.lower[j])),
+                Some(Side::Max) => warnings.push(at_bound_warning(name, "upper", self.upper[j])),
                 None if best.normal.entry(j, j) == 0.0 => warnings.push(format!(
                     "{name} has no influence on the model at the solution: its derivative is 0 at every point, and it stayed at {}",
                     best.theta[j]
@@ -89,4 +89,11 @@ impl Minimizer {
         }
         warnings
     }
+}
+
+fn at_bound_warning(name: &str, side: &str, bound: f64) -> String {
+    format!(
+        "{name} ended at its {side} bound {bound}: it has no standard error, and those of the others take it as known; widen \
+         the bound if it was a guess"
+    )
 }
