@@ -102,7 +102,8 @@ impl Setting {
             fixed: false,
         };
         let global = ["D0", "alpha", "Doff"].into_iter().enumerate().map(|(k, name)| parameter(name.into(), k));
-        let own = (0..2 * ANGLES).map(|i| parameter(format!("{}{}", ["c", "o"][i / ANGLES], i % ANGLES), 3 + i / ANGLES));
+        let own =
+            (0..2 * ANGLES).map(|i| parameter(format!("{}{}", ["c", "o"][i / ANGLES], i % ANGLES), 3 + i / ANGLES));
         let problem = Problem::new(&expression, &["t1", "t2", "phi"], global.chain(own).collect());
         let mut problem = problem.expect("a lawful problem");
         problem.absolute_sigma = true;

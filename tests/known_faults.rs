@@ -20,7 +20,11 @@ use crate::support::numbers;
 /// (fault, file, test). Not here: W4 (memory) and W6 (reverse-mode derivatives) are costs, measured by the benches; W9
 /// (a variance of groups added to the cost) and W13 (a tournament of starts without a seed) are of parts that we have not.
 const TABLE: &[(&str, &str, &str)] = &[
-    ("W1 a rejected first step ends the fit, at the worse point", BEHAVIOUR, "a_rejected_step_is_not_convergence_and_its_point_is_never_returned"),
+    (
+        "W1 a rejected first step ends the fit, at the worse point",
+        BEHAVIOUR,
+        "a_rejected_step_is_not_convergence_and_its_point_is_never_returned",
+    ),
     ("W2 tests for convergence depend on units", BEHAVIOUR, "units_do_not_matter"),
     ("W2 tests for convergence depend on the units of y", BEHAVIOUR, "the_scale_of_the_residual_does_not_matter"),
     ("W3 sigma, loss and mask act in some phases only", HERE, "sigma_loss_and_mask_act_in_every_pass"),
@@ -37,11 +41,27 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("W14 an offset of y decides how warm a start is", HERE, "an_offset_of_y_changes_the_offset_only"),
     ("weights, degrees of freedom, covariance: points left out are counted", HERE, "rows_left_out_count_nowhere"),
     ("weights, degrees of freedom, covariance: rss under a loss", HERE, "sigma_loss_and_mask_act_in_every_pass"),
-    ("weights, degrees of freedom, covariance: wrong by a constant", "tests/reference.rs", "three_hundred_curves_agree_with_the_reference"),
-    ("derivatives vanish or are NaN at a corner or at 0", HERE, "derivatives_at_zero_and_at_corners_are_those_of_the_model"),
-    ("derivatives of huber are NaN", "engine/src/kernel/conformance.rs", "the_gradient_under_a_loss_is_the_derivative_of_the_cost"),
+    (
+        "weights, degrees of freedom, covariance: wrong by a constant",
+        "tests/reference.rs",
+        "three_hundred_curves_agree_with_the_reference",
+    ),
+    (
+        "derivatives vanish or are NaN at a corner or at 0",
+        HERE,
+        "derivatives_at_zero_and_at_corners_are_those_of_the_model",
+    ),
+    (
+        "derivatives of huber are NaN",
+        "engine/src/kernel/conformance.rs",
+        "the_gradient_under_a_loss_is_the_derivative_of_the_cost",
+    ),
     ("partition of the data: the last part weighs more", HERE, "the_last_tile_counts_as_much_as_the_others"),
-    ("scales: a parameter's size decides when to stop", "tests/ill_scaled.rs", "without_noise_the_truth_comes_back_through_a_condition_of_a_million"),
+    (
+        "scales: a parameter's size decides when to stop",
+        "tests/ill_scaled.rs",
+        "without_noise_the_truth_comes_back_through_a_condition_of_a_million",
+    ),
     ("caches confuse models of the same shape", HERE, "fits_at_the_same_time_do_not_meet"),
     ("results differ from run to run", "tests/parity.rs", "a_fit_stopped_early_has_the_same_bits_everywhere"),
     ("options that are documented and not read", "tests/bad_inputs.rs", "each_is_refused_with_one_clear_message"),
@@ -113,9 +133,15 @@ impl Case {
         let mut problem = problem.expect("a lawful problem").with_loss(self.loss);
         (problem.nonfinite, problem.tile_points) = (self.nonfinite, self.tile_points);
         let weighting = self.sigma.as_ref().map_or(Weighting::None, |_| Weighting::Sigma("err".into()));
-        let layout = Layout { variables: vec!["t".into()], y: "y".into(), weighting, mask: self.mask.as_ref().map(|_| "m".into()) };
+        let layout = Layout {
+            variables: vec!["t".into()],
+            y: "y".into(),
+            weighting,
+            mask: self.mask.as_ref().map(|_| "m".into()),
+        };
         let columns = [Some(&self.t), Some(&self.y), self.sigma.as_ref(), self.mask.as_ref()];
-        let points = Memory::new(layout, columns.into_iter().flatten().cloned().collect()).expect("columns of one length");
+        let points =
+            Memory::new(layout, columns.into_iter().flatten().cloned().collect()).expect("columns of one length");
         fit(problem, Arc::new(points), 2, observer).expect("the fit runs")
     }
 
@@ -241,7 +267,11 @@ fn dependent_parameters_are_named_and_the_others_keep_their_errors() {
         let (found, expected) = (stderr(&outcome, name).unwrap(), stderr(&simple, name).unwrap() * factor);
         assert!(close(found, expected, 1e-7), "{name}: {found} {expected}");
     }
-    assert!(outcome.warnings.iter().any(|w| w.starts_with("a and d are not determined separately")), "{:?}", outcome.warnings);
+    assert!(
+        outcome.warnings.iter().any(|w| w.starts_with("a and d are not determined separately")),
+        "{:?}",
+        outcome.warnings
+    );
 }
 
 /// A signal on a large background, and the same without: the same path, the same errors.
