@@ -8,12 +8,14 @@
 #[path = "../tests/nist_problems.rs"]
 mod nist_problems;
 
+use nlsq_engine::kernel::Precision;
+
 fn main() {
     println!("| problem | level | start | digits, parameters | digits, standard errors | passes | ended |");
     println!("|---|---|---|---|---|---|---|");
     for problem in nist_problems::all() {
         for start in [0, 1] {
-            let run = problem.fit(start);
+            let run = problem.fit(start, Precision::F64);
             println!(
                 "| {} | {} | {} | {:.1} | {:.1} | {} | {:?} |",
                 problem.name,

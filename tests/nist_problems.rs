@@ -8,6 +8,7 @@ use nlsq_coordinator::fit::{Problem, fit};
 use nlsq_coordinator::outcome::Outcome;
 use nlsq_engine::data::memory::Memory;
 use nlsq_engine::data::source::{Layout, Weighting};
+use nlsq_engine::kernel::Precision;
 use nlsq_engine::params::Parameter;
 use serde_json::Value;
 
@@ -89,8 +90,8 @@ fn digits(v: f64, c: f64) -> f64 {
 }
 
 impl Certified {
-    /// Fits from one of the two certified starts, on one thread.
-    pub(crate) fn fit(&self, start: usize) -> Agreement {
+    /// Fits from one of the two certified starts, on one thread, beginning in `precision`.
+    pub(crate) fn fit(&self, start: usize, precision: Precision) -> Agreement {
         let parameters = self.starts[start].iter().enumerate().map(|(k, &start)| Parameter {
             name: format!("b{}", k + 1),
             start,
@@ -99,7 +100,8 @@ impl Certified {
             fixed: false,
         });
         let variables: Vec<&str> = self.variables.iter().map(String::as_str).collect();
-        let problem = Problem::new(&self.expression, &variables, parameters.collect()).expect("a lawful problem");
+        let mut problem = Problem::new(&self.expression, &variables, parameters.collect()).expect("a lawful problem");
+        problem.options.costing.precision = precision;
         let layout =
             Layout { variables: self.variables.clone(), y: "y".to_string(), weighting: Weighting::None, mask: None };
         let points = Memory::new(layout, self.columns.clone()).expect("columns of one length");

@@ -128,6 +128,9 @@ pub static KEYS: &[Key] = &[
          off").flag("gtol", "TOL"),
     key("fit", "max_passes", Kind::Count, "200",
         "Passes over the data after which the fit ends").flag("max-passes", "N"),
+    key("fit", "precision", Kind::Choice(&["f64", "f32"]), "f64",
+        "In what the model is evaluated; f32 until rounding might show, then f64 to the end: the result is that of f64")
+        .flag("precision", "f64|f32"),
     key("fit", "device", Kind::Choice(&["auto", "cpu"]), "auto",
         "What evaluates the points").flag("device", "DEVICE"),
     key("fit", "threads", Kind::Count, "one per CPU core",

@@ -72,6 +72,7 @@ impl Job {
             ("fit", "ftol") => Some(Value::Number(fit.options.minimizer.ftol)),
             ("fit", "gtol") => Some(Value::Number(fit.options.minimizer.gtol)),
             ("fit", "max_passes") => Some(Value::Count(fit.options.minimizer.max_passes)),
+            ("fit", "precision") => text(fit.options.costing.precision.name()),
             ("fit", "device") => text(word_of(&DEVICES, fit.device)),
             ("fit", "threads") => fit.threads.map(|threads| Value::Count(threads as u64)),
             ("fit", "tile_points") => Some(Value::Count(fit.tile_points)),
