@@ -22,13 +22,17 @@ const CHI_SIGNIFICANT: f64 = 4.0;
 /// Residuals that differ from sigma by less than this fraction are not worth a warning.
 const CHI_WORTH: f64 = 0.1;
 
-/// `digits` of the standard errors are right.
-pub(super) fn conditioning(health: &Health, digits: f64) -> Option<String> {
+/// `digits` of the standard errors are right. `rooted`: they come from the triangle of J, not from its square.
+pub(super) fn conditioning(health: &Health, digits: f64, rooted: bool) -> Option<String> {
     let decades = health.sloppiness.filter(|decades| *decades >= SLOPPY)?;
     let weakest = &health.identifiability.weakest;
     let terms: Vec<(f64, &str)> = weakest.iter().map(|part| (part.component, part.parameter.as_str())).collect();
     let digits = match digits < ACCURATE {
-        true => format!(", and only about {:.0} digits of the standard errors are right", digits.max(1.0)),
+        true => format!(
+            ", and only about {:.0} digits of the standard errors are right{}",
+            digits.max(1.0),
+            if rooted { "" } else { "; --solver tsqr keeps more" }
+        ),
         false => String::new(),
     };
     Some(format!(

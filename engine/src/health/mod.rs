@@ -102,7 +102,7 @@ impl Evidence<'_> {
     pub fn warnings(&self) -> Vec<String> {
         let health = self.health();
         let findings = [
-            advice::conditioning(&health, self.digits(&health)),
+            advice::conditioning(&health, self.digits(&health), self.normal.triangle.is_some()),
             advice::correlations(self.parameters, self.covariance),
             advice::chi_square(self),
             self.whiteness().and_then(Whiteness::warning),
