@@ -7,8 +7,7 @@ use nlsq_engine::data::tile::{TILE_POINTS, Tile};
 use nlsq_engine::expr::{Model, Names};
 use nlsq_engine::kernel::blocks::{Blocks, InstructionSet};
 use nlsq_engine::kernel::scalar::Scalar;
-use nlsq_engine::kernel::{Backend, Program};
-use nlsq_engine::loss::Loss;
+use nlsq_engine::kernel::{Backend, Costing, Program, Request};
 use nlsq_engine::normal::Counts;
 
 /// Name, expression, theta.
@@ -48,16 +47,17 @@ fn kernels(criterion: &mut Criterion) {
         let names = Names { variables: &variables, parameters: &parameters };
         let model = Model::parse(expression, &names).expect("a lawful model");
         let free = (0..theta.len()).collect();
-        let program = Program::new(model, free, Loss::default());
+        let program = Program::new(model, free);
+        let request = Request::linearize(theta.to_vec(), Costing::default());
         for set in InstructionSet::available() {
             let mut evaluator = Blocks::with(set).evaluator(&program);
             let id = format!("{name}, block tape, {}", set.name());
-            group.bench_function(id, |bencher| bencher.iter(|| evaluator.linearize(theta, black_box(&tile))));
+            group.bench_function(id, |bencher| bencher.iter(|| evaluator.evaluate(&request, black_box(&tile))));
         }
         let mut evaluator = Scalar.evaluator(&program);
         group.sample_size(10);
         let id = format!("{name}, scalar reference");
-        group.bench_function(id, |bencher| bencher.iter(|| evaluator.linearize(theta, black_box(&tile))));
+        group.bench_function(id, |bencher| bencher.iter(|| evaluator.evaluate(&request, black_box(&tile))));
     }
     group.finish();
 }

@@ -169,6 +169,12 @@ pub trait Observer {
         let _ = (level, text);
     }
 
+    /// Asked before every pass: a reason to stop, if there is one. The fit then ends with the best point so far, as
+    /// interrupted.
+    fn stop(&mut self) -> Option<String> {
+        None
+    }
+
     /// The fit ended; nothing follows. Told by the command `fit`, which has the outcome from the driver.
     fn finished(&mut self, outcome: &Outcome) {
         let _ = outcome;
@@ -209,6 +215,12 @@ pub enum RunError {
         /// Where the point stands, if that is known.
         place: Option<Place>,
     },
+    /// Stopped before any point was evaluated.
+    #[error("interrupted before the first pass was complete ({reason}): there is no result")]
+    Interrupted {
+        /// Who stopped it.
+        reason: String,
+    },
     /// No such address.
     #[error("--listen (cluster.listen): \"{address}\" is no address of this machine; expected HOST:PORT")]
     Listen {
@@ -239,6 +251,7 @@ impl RunError {
             Self::Crew(CrewError::Data(_)) => 2,
             Self::Crew(CrewError::Lost { .. }) => 4,
             Self::Crew(CrewError::Bug { .. }) => 1,
+            Self::Interrupted { .. } => 75,
         }
     }
 }

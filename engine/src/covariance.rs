@@ -280,6 +280,7 @@ mod tests {
             jtr: vec![0.0; p],
             cost,
             rss: 2.0 * cost,
+            lag: 0.0,
             counts: Counts { used: columns[0].len() as u64, ..Counts::default() },
         }
     }

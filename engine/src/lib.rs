@@ -7,16 +7,17 @@
 //!          lo <= theta <= hi
 //! ```
 //!
-//! and says how well `theta*` is known. It is pure numerics: no sockets, no clock, no dataflow. The minimizer asks
-//! ([`minimize::Demand`]), whoever holds the points answers ([`minimize::Answer`]).
+//! and says how well `theta*` is known. It is pure numerics: no sockets, no clock, no dataflow. Procedures ask
+//! ([`procedure::Procedure`]), whoever holds the points answers ([`kernel::Answer`]).
 //!
 //! ```
 //! use nlsq_engine::data::tile::Tile;
 //! use nlsq_engine::expr::{Model, Names};
-//! use nlsq_engine::kernel::{Backend, Evaluator, Program, blocks::Blocks};
-//! use nlsq_engine::minimize::{Evaluate, Minimizer, Options, minimize};
-//! use nlsq_engine::normal::{Counts, NormalEquations};
+//! use nlsq_engine::kernel::{Answer, Backend, Program, Request, blocks::Blocks};
+//! use nlsq_engine::minimize::{Minimizer, Options};
+//! use nlsq_engine::normal::Counts;
 //! use nlsq_engine::params::{Parameter, Parameters};
+//! use nlsq_engine::procedure;
 //!
 //! // Five points on y = 2 exp(-t).
 //! let t: Vec<f64> = (0..5).map(f64::from).collect();
@@ -34,33 +35,29 @@
 //!     fixed: false,
 //! };
 //! let parameters = Parameters::new(vec![free("a"), free("b")])?;
-//! let program = Program::new(model, parameters.free().to_vec(), Default::default());
+//! let program = Program::new(model, parameters.free().to_vec());
 //!
 //! // Whoever holds the points answers the minimizer; here it is one tile in this process.
-//! struct OneTile(Box<dyn Evaluator>, Tile);
-//! impl Evaluate for OneTile {
-//!     type Error = std::convert::Infallible;
-//!     fn linearize(&mut self, theta: &[f64]) -> Result<NormalEquations, Self::Error> {
-//!         Ok(NormalEquations::from_sums(theta.len(), &self.0.linearize(theta, &self.1)))
-//!     }
-//!     fn costs(&mut self, candidates: &[Vec<f64>]) -> Result<Vec<f64>, Self::Error> {
-//!         Ok(self.0.costs(candidates, &self.1).totals().chunks(2).map(|pair| pair[0]).collect())
-//!     }
-//! }
-//! let mut points = OneTile(Blocks::new().evaluator(&program), tile);
-//! let Ok(summary) = minimize(&mut Minimizer::new(&parameters, Options::default()), &mut points);
-//! assert!((summary.theta[0] - 2.0).abs() < 1e-12 && (summary.theta[1] - 1.0).abs() < 1e-12);
+//! let mut points = Blocks::new().evaluator(&program);
+//! let mut minimizer = Minimizer::new(&parameters, Options::default());
+//! let answered = procedure::run(&mut minimizer, |request: &Request| -> Result<Answer, std::convert::Infallible> {
+//!     let sums = points.evaluate(request, &tile);
+//!     Ok(request.answer(program.n_free(), &sums))
+//! });
+//! let summary = minimizer.summary().expect("it has ended");
+//! assert!(answered.is_ok() && (summary.theta[0] - 2.0).abs() < 1e-12 && (summary.theta[1] - 1.0).abs() < 1e-12);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! Reading order: `expr` (model language), `diff` (derivatives), `models` (built-in models), `tape` (straight-line code),
-//! `kernel` (a tape over a tile), `normal` (normal equations and how they are summed), `params` and `loss`, `linalg`, `minimize`
-//! (the state machine), `covariance` and `summary` (what is known at the end), `data` (points and where they come from).
+//! `kernel` (a tape over a tile), `normal` (normal equations and how they are summed), `params` and `loss`, `linalg`, `procedure`
+//! (who asks for passes), `minimize` (the trust region), `hybrid` (the phases of a fit), `covariance` and `summary` (what is known at the end), `data` (points and where they come from).
 
 pub mod covariance;
 pub mod data;
 pub mod diff;
 pub mod expr;
+pub mod hybrid;
 pub mod kernel;
 pub mod linalg;
 pub mod loss;
@@ -69,5 +66,6 @@ pub mod minimize;
 pub mod models;
 pub mod normal;
 pub mod params;
+pub mod procedure;
 pub mod summary;
 pub mod tape;

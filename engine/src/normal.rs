@@ -92,20 +92,26 @@ pub struct NormalEquations {
     pub cost: f64,
     /// sum r^2, without the loss.
     pub rss: f64,
+    /// sum r_k r_(k+1) over neighbours in the same row of a segment, 31 of 32 pairs: whether residuals are white.
+    pub lag: f64,
     /// The points that count.
     pub counts: Counts,
 }
 
 impl NormalEquations {
-    /// Number of sums for p free parameters: J'J, J'r, cost, rss.
+    /// Number of sums for p free parameters: J'J, J'r, cost, rss, lag.
     pub fn width(n_free: usize) -> usize {
-        n_free * (n_free + 1) / 2 + n_free + 2
+        n_free * (n_free + 1) / 2 + n_free + 3
     }
 
-    /// Reads the totals of a linearising pass; the layout is that of [`NormalEquations::width`].
+    /// Reads the sums of a linearising pass at one theta.
     pub fn from_sums(n_free: usize, sums: &Sums) -> Self {
-        let totals = sums.totals();
-        assert_eq!(totals.len(), Self::width(n_free), "a linearising pass sums J'J, J'r, cost and rss");
+        Self::from_totals(n_free, &sums.totals(), sums.counts)
+    }
+
+    /// Reads the totals for one theta; the layout is that of [`NormalEquations::width`].
+    pub fn from_totals(n_free: usize, totals: &[f64], counts: Counts) -> Self {
+        assert_eq!(totals.len(), Self::width(n_free), "a linearising pass sums J'J, J'r, cost, rss and lag");
         let triangle = n_free * (n_free + 1) / 2;
         Self {
             n_free,
@@ -113,7 +119,8 @@ impl NormalEquations {
             jtr: totals[triangle..triangle + n_free].to_vec(),
             cost: totals[triangle + n_free],
             rss: totals[triangle + n_free + 1],
-            counts: sums.counts,
+            lag: totals[triangle + n_free + 2],
+            counts,
         }
     }
 

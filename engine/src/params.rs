@@ -93,6 +93,16 @@ impl Parameters {
         self.all.iter().map(|p| p.start).collect()
     }
 
+    /// The same parameters with other starts for the free ones. `[n_free]`
+    pub fn starting_at(&self, free_values: &[f64]) -> Self {
+        assert_eq!(free_values.len(), self.free.len(), "one value for each free parameter");
+        let mut parameters = self.clone();
+        for (&j, &value) in self.free.iter().zip(free_values) {
+            parameters.all[j].start = value;
+        }
+        parameters
+    }
+
     /// Puts the values of the free parameters among the fixed ones: `[n_free]` to `[n_params]`.
     pub fn expand(&self, free_values: &[f64]) -> Vec<f64> {
         assert_eq!(free_values.len(), self.free.len(), "one value for each free parameter");

@@ -25,12 +25,32 @@ pub struct Iteration {
     pub accepted: bool,
 }
 
+impl Iteration {
+    /// A pass that evaluated no cost.
+    pub fn without_point(pass: u64, phase: Phase) -> Self {
+        Self {
+            pass,
+            phase,
+            cost: f64::NAN,
+            gradient_norm: f64::NAN,
+            step_norm: 0.0,
+            damping: 0.0,
+            radius: f64::NAN,
+            accepted: false,
+        }
+    }
+}
+
 /// The phases of a fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
+    /// The scale of a robust loss is estimated.
+    Scale,
     /// Gauss-Newton in a trust region.
     Refine,
+    /// What the solution is worth is asked of all points once more.
+    Finish,
 }
 
 /// How a fit ended. Not converging is an outcome, not an error.

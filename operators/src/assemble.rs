@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use nlsq_engine::kernel::Request;
 use timely::scheduling::SyncActivator;
 use timely::worker::Worker;
 
 use crate::deliver::Deliver;
 use crate::evaluate::{Compute, Evaluate};
-use crate::pass::{Aborted, Partial, Request};
+use crate::pass::{Aborted, Partial};
 use crate::reduce::Reduce;
 use crate::spread::Spread;
 use crate::theta::{Requests, theta};

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use nlsq_engine::data::tree::TreeNode;
+use nlsq_engine::kernel::Request;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::Operator;
 use timely::scheduling::SyncActivator;
 
-use crate::pass::{Partial, Request};
+use crate::pass::Partial;
 
 /// Evaluates the tiles of this worker, on threads or a device of its own.
 pub trait Compute: Send + Sync {

@@ -26,4 +26,4 @@ mod theta;
 
 pub use assemble::{Driver, Passes, assemble, driver};
 pub use evaluate::{Compute, Reply};
-pub use pass::{Aborted, Fault, Partial, Request};
+pub use pass::{Aborted, Fault, Partial};

@@ -1,16 +1,7 @@
-//! A pass: what is asked of every tile, and what comes back.
+//! A pass: what comes back from every tile. What is asked is [`nlsq_engine::kernel::Request`].
 
 use nlsq_engine::normal::Sums;
 use serde::{Deserialize, Serialize};
-
-/// What a pass evaluates at every point. Each theta holds all parameters of the model, fixed ones included.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Request {
-    /// J'J, J'r, cost and rss at one theta.
-    Linearize(Vec<f64>),
-    /// Cost and rss at several candidate thetas, in one read of the points.
-    Costs(Vec<Vec<f64>>),
-}
 
 /// The first point of a part of the data at which the model is not finite.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

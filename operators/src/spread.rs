@@ -3,7 +3,7 @@
 use timely::dataflow::StreamVec;
 use timely::dataflow::operators::vec::Broadcast;
 
-use crate::pass::Request;
+use nlsq_engine::kernel::Request;
 
 /// Sends every request to every worker.
 pub(crate) trait Spread {

@@ -6,7 +6,7 @@ use timely::dataflow::operators::generic::operator::source;
 use timely::dataflow::{Scope, StreamVec};
 use timely::scheduling::SyncActivator;
 
-use crate::pass::Request;
+use nlsq_engine::kernel::Request;
 
 /// Where requests come from; on every worker but the first there is none.
 pub(crate) struct Requests {

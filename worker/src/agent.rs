@@ -242,7 +242,7 @@ fn load_store(
     let names = Names { variables: &work.model.variables, parameters: &work.model.parameters };
     let model = Model::parse(&work.model.expression, &names)
         .map_err(|error| DataError::new(format!("the coordinator's model was refused here: {error}")))?;
-    let program = Program::new(model, work.free.iter().map(|&j| j as usize).collect(), work.loss);
+    let program = Program::new(model, work.free.iter().map(|&j| j as usize).collect());
     let dataset = Dataset::from_manifest(work.manifest.clone())?;
     let threads = match threads.unwrap_or(work.threads as usize) {
         0 => std::thread::available_parallelism().map_or(1, usize::from),

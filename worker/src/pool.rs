@@ -13,9 +13,9 @@ use std::time::Instant;
 
 use nlsq_engine::data::tile::Tile;
 use nlsq_engine::data::tree::{TreeFold, TreeNode};
-use nlsq_engine::kernel::{Backend, Evaluator, Program, first_nonfinite};
+use nlsq_engine::kernel::{Backend, Evaluator, Program, Request, first_nonfinite};
 use nlsq_engine::normal::Sums;
-use nlsq_operators::{Compute, Fault, Partial, Reply, Request};
+use nlsq_operators::{Compute, Fault, Partial, Reply};
 
 /// Tiles that a thread claims at a time, at most: long enough that the shared tree is no bottleneck.
 const RUN: usize = 4;
@@ -188,11 +188,8 @@ impl Shared {
     }
 
     fn evaluate(&self, request: &Request, tile: &Tile, evaluator: &mut dyn Evaluator) -> Partial {
-        let (sums, theta) = match request {
-            Request::Linearize(theta) => (evaluator.linearize(theta, tile), Some(theta)),
-            Request::Costs(thetas) => (evaluator.costs(thetas, tile), None),
-        };
-        let fault = theta.and_then(|theta| self.fault(theta, tile, &sums));
+        let sums = evaluator.evaluate(request, tile);
+        let fault = request.only_theta().and_then(|theta| self.fault(theta, tile, &sums));
         Partial { sums, fault, busy_seconds: 0.0 }
     }
 

@@ -10,7 +10,7 @@ use nlsq_engine::data::source::TileSource;
 use nlsq_engine::data::tile::{Tile, tile_count};
 use nlsq_engine::diff::check::{self as gradient, GradientCheck, Verdict};
 use nlsq_engine::kernel::blocks::Blocks;
-use nlsq_engine::kernel::{Backend, Program};
+use nlsq_engine::kernel::{Backend, Program, Request};
 use nlsq_engine::normal::Counts;
 use nlsq_engine::params::Parameters;
 
@@ -129,14 +129,14 @@ fn write_data(text: &mut String, job: &Job, reading: &Reading) {
 /// What a pass will take, from one tile evaluated here and now.
 fn write_time(text: &mut String, job: &Job, parameters: &Parameters, reading: &Reading) {
     let Some(tile) = &reading.probe else { return };
-    let program = Program::new(job.parse_model(), parameters.free().to_vec(), job.fit.loss);
+    let program = Program::new(job.parse_model(), parameters.free().to_vec());
     let mut evaluator = Blocks::new().evaluator(&program);
-    let theta = parameters.start();
-    evaluator.linearize(&theta, tile); // the first run also fetches code and scratch
+    let request = Request::linearize(parameters.start(), job.fit.options.costing);
+    evaluator.evaluate(&request, tile); // the first run also fetches code and scratch
     let started = Instant::now();
     let mut runs = 0;
     while runs < PROBE_RUNS && (runs == 0 || started.elapsed() < PROBE_LIMIT) {
-        evaluator.linearize(&theta, tile);
+        evaluator.evaluate(&request, tile);
         runs += 1;
     }
     let per_point = started.elapsed().as_secs_f64() / f64::from(runs) / tile.y.len() as f64;

@@ -19,7 +19,7 @@ pub(super) fn fit(arguments: &JobArgs) -> Result<u8, Failure> {
     job.output.dir = Some(dir.path().to_path_buf());
     let mut log = Log::new(dir.begin(LOG)?);
     let mut history = History::default();
-    let mut progress = progress::on_stderr(job.output.progress, job.fit.minimizer.max_passes);
+    let mut progress = progress::on_stderr(job.output.progress, job.fit.options.minimizer.max_passes);
 
     let mut watchers = Watchers(vec![&mut log, &mut history, progress.as_mut()]);
     for warning in job.parse_model().warnings() {

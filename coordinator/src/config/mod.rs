@@ -16,8 +16,10 @@ use std::path::{Path, PathBuf};
 use nlsq_engine::data::spec::DatasetSpec;
 use nlsq_engine::data::tile::NonFinite;
 use nlsq_engine::expr::{Model, Names, ParseError};
+use nlsq_engine::hybrid::{Options, ScaleRule};
+use nlsq_engine::kernel::Costing;
 use nlsq_engine::loss::{Loss, LossKind};
-use nlsq_engine::minimize::{Method, Options};
+use nlsq_engine::minimize::{self, Method};
 use nlsq_engine::models::{self, Builtin};
 
 pub use error::JobError;
@@ -61,10 +63,8 @@ pub struct ModelSpec {
 /// How a job is fitted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FitSettings {
-    /// Method, tolerances, passes.
-    pub minimizer: Options,
-    /// Loss and its scale.
-    pub loss: Loss,
+    /// Method, tolerances, passes, loss and its scale.
+    pub options: Options,
     /// What happens to points that are not finite.
     pub nonfinite: NonFinite,
     /// Whether sigma is known rather than relative.
@@ -166,7 +166,7 @@ impl Job {
         let (model, parsed) = read_model(&settings)?;
         let data = columns::dataset(&settings)?;
         let fit = read_fit(&settings)?;
-        let defaults = match (&model.builtin, fit.minimizer.method) {
+        let defaults = match (&model.builtin, fit.options.minimizer.method) {
             // lm knows no bounds: a built-in model's own do not apply
             (Some(name), method) if method != Method::Lm => default_bounds(&find_builtin(&settings, name)?),
             _ => Vec::new(),
@@ -193,8 +193,8 @@ impl Job {
     /// Checks that concern several keys at once.
     fn check(&self, settings: &Settings) -> Result<(), JobError> {
         let fit = &self.fit;
-        if fit.minimizer.method == Method::Lm {
-            if fit.loss.kind != LossKind::Linear {
+        if fit.options.minimizer.method == Method::Lm {
+            if fit.options.costing.loss.kind != LossKind::Linear {
                 let message =
                     format!("method lm takes no loss but linear, found loss {}", settings.word("fit", "loss"));
                 return Err(settings.error("fit", "method", format!("{message}; expected method hybrid or trf")));
@@ -291,6 +291,22 @@ fn default_bounds(builtin: &Builtin) -> Vec<DefaultBounds> {
     builtin.parameters().iter().map(of).collect()
 }
 
+/// The loss, and where its scale comes from.
+fn loss_settings(settings: &Settings) -> Result<(Loss, ScaleRule), JobError> {
+    let kind = chosen(settings, "fit", "loss", &LossKind::NAMES);
+    let given = settings.is_set("fit", "loss_scale").then(|| settings.or_default("fit", "loss_scale"));
+    let (scale, rule) = match given {
+        Some(value::Value::Number(scale)) => (scale, ScaleRule::Given),
+        None if kind != LossKind::Tukey => (1.0, ScaleRule::Given),
+        Some(_) | None => (1.0, ScaleRule::Mad),
+    };
+    if rule == ScaleRule::Mad && kind == LossKind::Linear {
+        let message = "the linear loss has no scale to estimate; expected a robust --loss (fit.loss) with \"mad\"";
+        return Err(settings.error("fit", "loss_scale", message));
+    }
+    Ok((Loss { kind, scale }, rule))
+}
+
 fn read_fit(settings: &Settings) -> Result<FitSettings, JobError> {
     let tolerance = |name| settings.number("fit", name);
     let max_passes = match settings.or_default("fit", "max_passes") {
@@ -308,17 +324,19 @@ fn read_fit(settings: &Settings) -> Result<FitSettings, JobError> {
             Err(settings.error("fit", "threads", message))
         }
     });
+    let (loss, scale) = loss_settings(settings)?;
     Ok(FitSettings {
-        minimizer: Options {
-            method: chosen(settings, "fit", "method", &Method::NAMES),
-            xtol: tolerance("xtol"),
-            ftol: tolerance("ftol"),
-            gtol: tolerance("gtol"),
-            max_passes,
-        },
-        loss: Loss {
-            kind: chosen(settings, "fit", "loss", &LossKind::NAMES),
-            scale: settings.number("fit", "loss_scale"),
+        options: Options {
+            minimizer: minimize::Options {
+                method: chosen(settings, "fit", "method", &Method::NAMES),
+                xtol: tolerance("xtol"),
+                ftol: tolerance("ftol"),
+                gtol: tolerance("gtol"),
+                max_passes,
+            },
+            costing: Costing { loss },
+            scale,
+            scores: false,
         },
         nonfinite: chosen(settings, "fit", "nonfinite", &NONFINITE),
         absolute_sigma: settings.switch("fit", "absolute_sigma"),

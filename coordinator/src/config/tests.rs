@@ -74,8 +74,9 @@ fn a_job_file_says_all() {
     assert_eq!(names, ["a", "b", "c"]);
     assert_eq!((job.parameters[1].min, job.parameters[1].max), (0.0, 10.0));
     assert_eq!((job.parameters[2].start, job.parameters[2].fixed), (Start::Given(0.5), true));
-    assert_eq!(job.fit.loss, Loss { kind: LossKind::SoftL1, scale: 2.0 });
-    assert_eq!((job.fit.minimizer.xtol, job.fit.minimizer.ftol, job.fit.minimizer.max_passes), (1e-9, 1e-10, 100));
+    assert_eq!(job.fit.options.costing.loss, Loss { kind: LossKind::SoftL1, scale: 2.0 });
+    let minimizer = &job.fit.options.minimizer;
+    assert_eq!((minimizer.xtol, minimizer.ftol, minimizer.max_passes), (1e-9, 1e-10, 100));
     assert_eq!(job.cluster.workers, Some((4, 8)));
     assert!(job.output.dir.unwrap().ends_with("runs/run42"));
     assert!(job.data.base.is_absolute());
@@ -85,7 +86,7 @@ fn a_job_file_says_all() {
 fn flags_win() {
     let words = ["--xtol", "0", "--weights", "w", "--p0", "a=-3", "--bounds", "b=:5", "--fix", "a=2", "--workers", "2"];
     let job = from_file(FILE, &words).unwrap();
-    assert_eq!(job.fit.minimizer.xtol, 0.0);
+    assert_eq!(job.fit.options.minimizer.xtol, 0.0);
     assert_eq!((job.data.sigma, job.data.weights.as_deref()), (None, Some("w")));
     assert_eq!((job.parameters[0].start, job.parameters[0].fixed), (Start::Given(2.0), true));
     assert_eq!((job.parameters[1].min, job.parameters[1].max), (f64::NEG_INFINITY, 5.0));
@@ -95,8 +96,8 @@ fn flags_win() {
 #[test]
 fn defaults_are_those_of_the_table() {
     let job = job();
-    assert_eq!(job.fit.minimizer, Options::default());
-    assert_eq!(job.fit.loss, Loss::default());
+    assert_eq!(job.fit.options.minimizer, nlsq_engine::minimize::Options::default());
+    assert_eq!(job.fit.options.costing.loss, Loss::default());
     assert_eq!(job.fit.tile_points, nlsq_engine::data::tile::TILE_POINTS);
     assert_eq!(job.output, OutputSettings { dir: None, overwrite: false, progress: ProgressMode::Auto, json: false });
     assert_eq!(job.name, "fit");
@@ -144,7 +145,7 @@ fn faults_of_a_file_name_their_line() {
     expect(
         "loss = \"soft_l1\"",
         "loss = \"l1\"",
-        "fit.loss: expected one of linear, soft_l1, huber, cauchy, arctan, found the text \"l1\"",
+        "fit.loss: expected one of linear, soft_l1, huber, cauchy, arctan, tukey, found the text \"l1\"",
     );
     expect("x = [\"t\"]", "x = []", "data.x: expected a list of columns, found an empty list");
     expect("a = { start = 1.0,", "a = { star = 1.0,", "unknown key \"parameters.a.star\" | did you mean \"start\"?");
@@ -212,7 +213,7 @@ fn faults_of_flags_name_the_flag() {
 #[test]
 fn lm_is_lawful_with_fixed_parameters_and_open_bounds() {
     let job = with(&["--method", "lm", "--bounds", "b=0:9", "--fix", "b=3"]).unwrap();
-    assert_eq!(job.fit.minimizer.method, Method::Lm);
+    assert_eq!(job.fit.options.minimizer.method, Method::Lm);
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub enum Kind {
     Tolerance,
     /// A finite number > 0.
     Positive,
+    /// A finite number > 0, or "mad".
+    LossScale,
     /// A whole number >= 1.
     Count,
     /// A multiple of the segment length of the kernels.
@@ -66,6 +68,7 @@ impl Kind {
             Kind::Choice(words) => format!("one of {}", words.join(", ")),
             Kind::Tolerance => "a finite number, 0 or above".into(),
             Kind::Positive => "a finite number above 0".into(),
+            Kind::LossScale => "a finite number above 0, or mad".into(),
             Kind::Count => "a whole number, 1 or above".into(),
             Kind::TilePoints => format!("a multiple of {SEGMENT_POINTS}, {SEGMENT_POINTS} to {MOST_TILE_POINTS}"),
             Kind::Workers => "N or MIN..MAX with 1 <= MIN <= MAX".into(),
@@ -83,7 +86,8 @@ impl Kind {
             Kind::Choice(words) => {
                 words.contains(&text).then(|| Value::Text(text.into())).ok_or_else(|| suggest_word(text, words))
             }
-            Kind::Tolerance | Kind::Positive => {
+            Kind::LossScale if text == "mad" => Ok(Value::Text(text.into())),
+            Kind::Tolerance | Kind::Positive | Kind::LossScale => {
                 text.trim().parse().ok().and_then(|number| self.check_number(number)).ok_or_else(refuse)
             }
             Kind::Count | Kind::TilePoints => {
@@ -107,7 +111,10 @@ impl Kind {
                 _ => Err(refuse()),
             },
             Kind::Switch => value.as_bool().map(Value::Switch).ok_or_else(refuse),
-            Kind::Tolerance | Kind::Positive => number(value).and_then(|v| self.check_number(v)).ok_or_else(refuse),
+            Kind::LossScale if value.as_str() == Some("mad") => Ok(Value::Text("mad".into())),
+            Kind::Tolerance | Kind::Positive | Kind::LossScale => {
+                number(value).and_then(|v| self.check_number(v)).ok_or_else(refuse)
+            }
             Kind::Count | Kind::TilePoints => count(value).and_then(|v| self.check_count(v)).ok_or_else(refuse),
             Kind::Workers => match value {
                 DeValue::Integer(_) => count(value).and_then(|n| read_workers(&n.to_string())).ok_or_else(refuse),
@@ -126,7 +133,7 @@ impl Kind {
     }
 
     fn check_number(self, number: f64) -> Option<Value> {
-        let lawful = number.is_finite() && if self == Kind::Positive { number > 0.0 } else { number >= 0.0 };
+        let lawful = number.is_finite() && if self != Kind::Tolerance { number > 0.0 } else { number >= 0.0 };
         lawful.then_some(Value::Number(number))
     }
 

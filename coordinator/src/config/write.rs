@@ -6,6 +6,7 @@ use super::keys::{KEYS, PARAMETER_KEYS, SECTIONS};
 use super::value::Value;
 use super::{DEVICES, Job, NONFINITE, PLACEMENTS, PROGRESS, Start, word_of};
 use nlsq_engine::data::spec::CsvOptions;
+use nlsq_engine::hybrid::ScaleRule;
 use nlsq_engine::loss::LossKind;
 use nlsq_engine::minimize::Method;
 
@@ -54,15 +55,18 @@ impl Job {
             ("data", "csv") => csv_text(&data.csv).map(Value::Text),
             ("data", "base") => text(&data.base.display().to_string()),
             ("fit", "p0") => None, // starts stand in [parameters]
-            ("fit", "method") => text(word_of(&Method::NAMES, fit.minimizer.method)),
+            ("fit", "method") => text(word_of(&Method::NAMES, fit.options.minimizer.method)),
             ("fit", "absolute_sigma") => Some(Value::Switch(fit.absolute_sigma)),
-            ("fit", "loss") => text(word_of(&LossKind::NAMES, fit.loss.kind)),
-            ("fit", "loss_scale") => Some(Value::Number(fit.loss.scale)),
+            ("fit", "loss") => text(word_of(&LossKind::NAMES, fit.options.costing.loss.kind)),
+            ("fit", "loss_scale") => Some(match fit.options.scale {
+                ScaleRule::Mad => Value::Text("mad".into()),
+                ScaleRule::Given => Value::Number(fit.options.costing.loss.scale),
+            }),
             ("fit", "nonfinite") => text(word_of(&NONFINITE, fit.nonfinite)),
-            ("fit", "xtol") => Some(Value::Number(fit.minimizer.xtol)),
-            ("fit", "ftol") => Some(Value::Number(fit.minimizer.ftol)),
-            ("fit", "gtol") => Some(Value::Number(fit.minimizer.gtol)),
-            ("fit", "max_passes") => Some(Value::Count(fit.minimizer.max_passes)),
+            ("fit", "xtol") => Some(Value::Number(fit.options.minimizer.xtol)),
+            ("fit", "ftol") => Some(Value::Number(fit.options.minimizer.ftol)),
+            ("fit", "gtol") => Some(Value::Number(fit.options.minimizer.gtol)),
+            ("fit", "max_passes") => Some(Value::Count(fit.options.minimizer.max_passes)),
             ("fit", "device") => text(word_of(&DEVICES, fit.device)),
             ("fit", "threads") => fit.threads.map(|threads| Value::Count(threads as u64)),
             ("fit", "tile_points") => Some(Value::Count(fit.tile_points)),

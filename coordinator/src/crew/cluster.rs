@@ -13,8 +13,9 @@ use nlsq_engine::data::source::DataError;
 use nlsq_engine::data::tile::tile_count;
 use nlsq_engine::data::tree::TreeNode;
 use nlsq_engine::data::{Manifest, YStatistics};
+use nlsq_engine::kernel::Request;
 use nlsq_engine::normal::Counts;
-use nlsq_operators::{Compute, Passes, Reply, Request, driver};
+use nlsq_operators::{Compute, Passes, Reply, driver};
 use nlsq_worker::agent::MESH_LIMIT;
 use nlsq_worker::generation::{self, Generation, Member, Running};
 use nlsq_worker::mesh;
@@ -346,7 +347,6 @@ impl Crew for Cluster {
             nonfinite: problem.nonfinite,
             model: problem.model.clone(),
             free: problem.parameters.free().iter().map(|&j| j as u64).collect(),
-            loss: *problem.program.loss(),
             threads: self.threads as u64,
         };
         let shards: Vec<Vec<Range<u64>>> = deal(self.tiles, self.members.len(), self.placement);

@@ -4,8 +4,9 @@
 use super::accumulate::{Corrected, LANES, SEGMENT, correct, fold_lanes, fold_segments, is_linear};
 pub use super::lanes::InstructionSet;
 use super::lanes::{self, Work};
-use super::scalar::finish_cost;
-use super::{Backend, Evaluator, Program};
+use super::magnitudes::Magnitudes;
+use super::scalar::{count, finish_cost};
+use super::{Backend, Evaluator, Program, Question, Request};
 use crate::data::tile::Tile;
 use crate::expr::ops::Source;
 use crate::loss::Loss;
@@ -53,7 +54,6 @@ impl Backend for Blocks {
         let width = NormalEquations::width(program.n_free());
         Box::new(BlockEvaluator {
             set: self.set,
-            loss: *program.loss(),
             n_free: program.n_free(),
             slopes,
             value,
@@ -74,7 +74,6 @@ impl Backend for Blocks {
 
 struct BlockEvaluator {
     set: InstructionSet,
-    loss: Loss,
     n_free: usize,
     slopes: Tape,
     value: Tape,
@@ -101,41 +100,70 @@ struct Scratch {
 }
 
 impl Evaluator for BlockEvaluator {
-    fn linearize(&mut self, theta: &[f64], tile: &Tile) -> Sums {
-        self.slopes.run_uniforms(theta, &mut self.uniforms);
-        let p = self.n_free;
-        let width = NormalEquations::width(p);
-        let mut sums = self.sum_tile(tile, width, p);
-        finish_cost(&mut sums[width - 2..], &self.loss);
-        Sums::of_tile(sums, tile.counts)
-    }
-
-    fn costs(&mut self, thetas: &[Vec<f64>], tile: &Tile) -> Sums {
-        let mut all = Vec::with_capacity(2 * thetas.len());
-        for theta in thetas {
-            self.value.run_uniforms(theta, &mut self.uniforms);
-            let mut sums = self.sum_tile(tile, 2, 0);
-            finish_cost(&mut sums, &self.loss);
-            all.extend(sums);
+    fn evaluate(&mut self, request: &Request, tile: &Tile) -> Sums {
+        let loss = &request.costing.loss;
+        let mut all = Vec::with_capacity(request.width(self.n_free));
+        match &request.question {
+            Question::Linearize(thetas) => {
+                let width = NormalEquations::width(self.n_free);
+                for theta in thetas {
+                    let mut sums = self.sum_tile(theta, loss, tile, Kind::Linearize, width);
+                    finish_cost(&mut sums[width - 3..], loss);
+                    all.extend(sums);
+                }
+            }
+            Question::Costs(thetas) => {
+                for theta in thetas {
+                    let mut sums = self.sum_tile(theta, loss, tile, Kind::Cost, 2);
+                    finish_cost(&mut sums, loss);
+                    all.extend(sums);
+                }
+            }
+            Question::Scores(theta) => {
+                let width = self.n_free * (self.n_free + 1) / 2;
+                all = self.sum_tile(theta, loss, tile, Kind::Scores, width);
+            }
+            Question::Magnitudes { theta, octave } => {
+                let mut counts = vec![0.0; Magnitudes::WIDTH];
+                self.sum_tile(theta, loss, tile, Kind::Magnitudes(*octave, &mut counts), 0);
+                all = counts;
+            }
         }
         Sums::of_tile(all, tile.counts)
     }
 }
 
+/// What is summed over a segment.
+enum Kind<'a> {
+    Linearize,
+    Cost,
+    Scores,
+    /// Counts residuals in a window.
+    Magnitudes(i32, &'a mut [f64]),
+}
+
+impl Kind<'_> {
+    fn needs_jacobian(&self) -> bool {
+        matches!(self, Kind::Linearize | Kind::Scores)
+    }
+}
+
 impl BlockEvaluator {
-    /// Sums a tile, with the first `n_columns` columns of J (all of them, or none).
-    fn sum_tile(&mut self, tile: &Tile, width: usize, n_columns: usize) -> Vec<f64> {
+    /// Sums a tile at one theta.
+    fn sum_tile(&mut self, theta: &[f64], loss: &Loss, tile: &Tile, mut kind: Kind<'_>, width: usize) -> Vec<f64> {
+        let tape = if kind.needs_jacobian() { &self.slopes } else { &self.value };
+        tape.run_uniforms(theta, &mut self.uniforms);
         let n = tile.y.len();
         let mut segments = Vec::with_capacity(n.div_ceil(SEGMENT));
         for start in (0..n).step_by(SEGMENT) {
             let segment = Segment {
-                tape: if n_columns > 0 { &self.slopes } else { &self.value },
+                tape,
                 uniforms: &self.uniforms,
-                loss: &self.loss,
+                loss,
                 tile,
                 start,
                 end: n.min(start + SEGMENT),
-                n_columns,
+                kind: &mut kind,
                 scratch: &mut self.scratch,
             };
             lanes::run(self.set, segment);
@@ -146,18 +174,18 @@ impl BlockEvaluator {
 }
 
 /// One segment of a tile; leaves its sums in `scratch.lanes`.
-struct Segment<'a> {
+struct Segment<'a, 'k> {
     tape: &'a Tape,
     uniforms: &'a [f64],
     loss: &'a Loss,
     tile: &'a Tile,
     start: usize,
     end: usize,
-    n_columns: usize,
+    kind: &'a mut Kind<'k>,
     scratch: &'a mut Scratch,
 }
 
-impl Work for Segment<'_> {
+impl Work for Segment<'_, '_> {
     #[inline(always)]
     fn run(mut self) {
         for lanes in &mut self.scratch.lanes {
@@ -167,13 +195,15 @@ impl Work for Segment<'_> {
             let block = first..self.end.min(first + BLOCK);
             self.run_tape(block.clone());
             self.residuals(block.clone());
-            self.jacobian(block.clone());
+            if self.kind.needs_jacobian() {
+                self.jacobian(block.clone());
+            }
             self.accumulate(block.len());
         }
     }
 }
 
-impl Segment<'_> {
+impl Segment<'_, '_> {
     #[inline(always)]
     fn run_tape(&mut self, block: std::ops::Range<usize>) {
         let n = block.len();
@@ -282,18 +312,20 @@ impl Segment<'_> {
     fn accumulate(&mut self, n: usize) {
         let full = n.next_multiple_of(LANES);
         let linear = is_linear(self.loss);
-        let p = self.n_columns;
         let Scratch { jacobian, raw, residual, rho, lanes, .. } = &mut *self.scratch;
+        if let Kind::Magnitudes(octave, counts) = self.kind {
+            return raw[..n].iter().for_each(|&r| count(counts, *octave, r));
+        }
+        let p = if self.kind.needs_jacobian() { jacobian.len() } else { 0 };
         for buffer in jacobian[..p].iter_mut().chain([&mut *raw, residual, rho]) {
             buffer[n..full].fill(0.0);
         }
-        let mut sum = 0;
-        for j in 0..p {
-            for l in j..p {
-                add_products(&mut lanes[sum], &jacobian[j][..full], &jacobian[l][..full]);
-                sum += 1;
-            }
+        if let Kind::Scores = self.kind {
+            jacobian.iter_mut().for_each(|column| scale(&mut column[..full], &residual[..full]));
+            add_triangle(lanes, jacobian, full);
+            return;
         }
+        let mut sum = add_triangle(lanes, &jacobian[..p], full);
         for column in &jacobian[..p] {
             add_products(&mut lanes[sum], &column[..full], &residual[..full]);
             sum += 1;
@@ -302,7 +334,23 @@ impl Segment<'_> {
             add_values(&mut lanes[sum], &rho[..full]);
         }
         add_products(&mut lanes[sum + 1], &raw[..full], &raw[..full]);
+        if let Kind::Linearize = self.kind {
+            add_neighbours(&mut lanes[sum + 2], &raw[..full]);
+        }
     }
+}
+
+/// Adds the products of all pairs of columns; the number of sums it took.
+#[inline(always)]
+fn add_triangle(lanes: &mut [[f64; LANES]], columns: &[Vec<f64>], full: usize) -> usize {
+    let mut sum = 0;
+    for j in 0..columns.len() {
+        for l in j..columns.len() {
+            add_products(&mut lanes[sum], &columns[j][..full], &columns[l][..full]);
+            sum += 1;
+        }
+    }
+    sum
 }
 
 #[inline(always)]
@@ -339,6 +387,18 @@ fn add_products(lanes: &mut [f64; LANES], a: &[f64], b: &[f64]) {
     for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
         for l in 0..LANES {
             acc[l] = a[l].mul_add(b[l], acc[l]);
+        }
+    }
+    *lanes = acc;
+}
+
+/// Adds the products of neighbours in each row; the last lane has none.
+#[inline(always)]
+fn add_neighbours(lanes: &mut [f64; LANES], a: &[f64]) {
+    let mut acc = *lanes;
+    for a in a.chunks_exact(LANES) {
+        for l in 0..LANES - 1 {
+            acc[l] = a[l].mul_add(a[l + 1], acc[l]);
         }
     }
     *lanes = acc;

@@ -2,7 +2,7 @@
 
 use super::blocks::{Blocks, InstructionSet};
 use super::scalar::Scalar;
-use super::{Backend, Program};
+use super::{Backend, Costing, Program, Question, Request};
 use crate::data::tile::Tile;
 use crate::expr::{Model, Names};
 use crate::loss::{Loss, LossKind};
@@ -67,20 +67,27 @@ fn check(backend: &dyn Backend, expression: &str, loss: Loss, n: usize, weighted
     let p = model.parameters().len();
     // The last parameter is fixed where there are several: its derivative must not be asked for.
     let free: Vec<usize> = (0..if p > 1 { p - 1 } else { p }).collect();
-    let program = Program::new(model, free, loss);
+    let program = Program::new(model, free);
     let tile = tile(n, weighted);
     let theta: Vec<f64> = [1.3, 0.7, 2.1][..p].to_vec();
     let candidates: Vec<Vec<f64>> = [1.0, 0.9, 1.1].iter().map(|s| theta.iter().map(|v| v * s).collect()).collect();
     let mut reference = Scalar.evaluator(&program);
     let mut tested = backend.evaluator(&program);
     let what = format!("{} on {expression}, {loss:?}, n = {n}, weighted: {weighted}", backend.name());
+    let costing = Costing { loss };
+    let questions = [
+        Question::Linearize(vec![theta.clone()]),
+        Question::Linearize(candidates.clone()),
+        Question::Costs(candidates),
+        Question::Scores(theta.clone()),
+        Question::Magnitudes { theta, octave: 0 },
+    ];
     // Twice: nothing of the first call may show in the second.
-    for _ in 0..2 {
-        let (expected, found) = (reference.linearize(&theta, &tile), tested.linearize(&theta, &tile));
-        assert_eq!(found.hi.len(), NormalEquations::width(program.n_free()));
-        assert_eq!(bits(&found), bits(&expected), "linearize: {what}\n{found:?}\n{expected:?}");
-        let (expected, found) = (reference.costs(&candidates, &tile), tested.costs(&candidates, &tile));
-        assert_eq!(bits(&found), bits(&expected), "costs: {what}");
+    for question in questions.iter().chain(&questions) {
+        let request = Request { question: question.clone(), costing };
+        let (expected, found) = (reference.evaluate(&request, &tile), tested.evaluate(&request, &tile));
+        assert_eq!(found.hi.len(), request.width(program.n_free()), "{question:?}");
+        assert_eq!(bits(&found), bits(&expected), "{question:?}: {what}");
         assert_eq!(found.counts, tile.counts);
     }
 }
@@ -131,27 +138,29 @@ fn cost_and_normal_equations_agree_with_their_definition() {
         inverse_sigma: Some(vec![1.0, 0.5, 2.0]),
         counts: Counts { used: 3, masked: 0, nonfinite: 0 },
     };
-    let program = Program::new(model, vec![0, 1], Loss::default());
-    let sums = Blocks::new().evaluator(&program).linearize(&[2.0, 1.0], &tile);
-    let normal = NormalEquations::from_sums(2, &sums);
+    let program = Program::new(model, vec![0, 1]);
+    let request = Request::linearize(vec![2.0, 1.0], Costing::default());
+    let normal = NormalEquations::from_sums(2, &Blocks::new().evaluator(&program).evaluate(&request, &tile));
     // r = [1, 1, 8]; J = [[1, 0], [0.5, 0.5], [2, 4]]
     assert_eq!(normal.jtj, [5.25, 8.25, 16.25]);
     assert_eq!(normal.jtr, [17.5, 32.5]);
-    assert_eq!((normal.cost, normal.rss), (33.0, 66.0));
+    assert_eq!((normal.cost, normal.rss, normal.lag), (33.0, 66.0, 1.0 + 8.0));
 }
 
 #[test]
 fn the_gradient_under_a_loss_is_the_derivative_of_the_cost() {
     for (name, kind) in LossKind::NAMES {
-        let program = Program::new(model(MODELS[0]), vec![0, 1, 2], Loss { kind, scale: 0.3 });
+        let program = Program::new(model(MODELS[0]), vec![0, 1, 2]);
+        let costing = Costing { loss: Loss { kind, scale: 0.3 } };
         let tile = tile(500, true);
         let theta = [1.3, 0.7, 0.4];
         let mut evaluator = Blocks::new().evaluator(&program);
-        let gradient = NormalEquations::from_sums(3, &evaluator.linearize(&theta, &tile)).jtr;
+        let here = Request::linearize(theta.to_vec(), costing);
+        let gradient = NormalEquations::from_sums(3, &evaluator.evaluate(&here, &tile)).jtr;
         for j in 0..3 {
             let h = 1e-5;
             let moved = |by: f64| theta.iter().enumerate().map(|(k, v)| v + if k == j { by } else { 0.0 }).collect();
-            let costs = evaluator.costs(&[moved(h), moved(-h)], &tile).hi;
+            let costs = evaluator.evaluate(&Request::costs(vec![moved(h), moved(-h)], costing), &tile).hi;
             let difference = (costs[0] - costs[2]) / (2.0 * h);
             assert!(
                 (difference - gradient[j]).abs() < 1e-6 * gradient[j].abs().max(1.0),

@@ -20,27 +20,29 @@ pub mod blocks;
 #[cfg(test)]
 mod conformance;
 mod lanes;
+pub mod magnitudes;
+pub mod request;
 pub mod scalar;
+
+pub use request::{Answer, Costing, Question, Request};
 
 use crate::data::tile::Tile;
 use crate::expr::Model;
-use crate::loss::Loss;
 use crate::normal::Sums;
 use crate::tape::Tape;
 
-/// Everything about a problem that a kernel needs: the model with the derivatives of its free parameters, and the loss.
+/// The model with the derivatives of its free parameters: what a kernel needs beside a request.
 #[derive(Clone, Debug)]
 pub struct Program {
     model: Model,
     free: Vec<usize>,
-    loss: Loss,
 }
 
 impl Program {
     /// `free` lists the positions of the free parameters among the model's, ascending.
-    pub fn new(model: Model, free: Vec<usize>, loss: Loss) -> Self {
+    pub fn new(model: Model, free: Vec<usize>) -> Self {
         assert!(free.iter().all(|&j| j < model.parameters().len()), "free parameters are parameters of the model");
-        Self { model, free, loss }
+        Self { model, free }
     }
 
     /// The model.
@@ -51,11 +53,6 @@ impl Program {
     /// Number of free parameters.
     pub fn n_free(&self) -> usize {
         self.free.len()
-    }
-
-    /// The loss.
-    pub fn loss(&self) -> &Loss {
-        &self.loss
     }
 
     /// Code for f alone.
@@ -80,13 +77,11 @@ pub trait Backend: Send + Sync {
     fn evaluator(&self, program: &Program) -> Box<dyn Evaluator>;
 }
 
-/// Evaluates tiles. `theta` holds all parameters of the model, free and fixed.
+/// Evaluates tiles.
 pub trait Evaluator: Send {
-    /// J'J, J'r, cost and rss of a tile, laid out as [`crate::normal::NormalEquations::width`] says.
-    fn linearize(&mut self, theta: &[f64], tile: &Tile) -> Sums;
-
-    /// Cost and rss of a tile for each of several thetas: `[cost_0, rss_0, cost_1, rss_1, ...]`.
-    fn costs(&mut self, thetas: &[Vec<f64>], tile: &Tile) -> Sums;
+    /// The sums of a tile for a request whose thetas hold all parameters of the model, free and fixed: as many as
+    /// [`Request::width`] says, laid out as [`Question`] says.
+    fn evaluate(&mut self, request: &Request, tile: &Tile) -> Sums;
 }
 
 /// Where a model stops being finite.

@@ -1,8 +1,10 @@
 //! The reference: one point at a time, straight from the graph. Slow, and the oracle of every other backend.
 
 use super::accumulate::{LANES, SEGMENT, correct, fold_lanes, fold_segments, is_linear};
-use super::{Backend, Evaluator, Program};
+use super::magnitudes::Magnitudes;
+use super::{Backend, Evaluator, Program, Question, Request};
 use crate::data::tile::Tile;
+use crate::loss::Loss;
 use crate::normal::{NormalEquations, Sums, packed_index};
 
 /// Evaluates the graph node by node for each point.
@@ -76,15 +78,27 @@ enum Term {
 }
 
 impl Evaluator for ScalarEvaluator {
-    fn linearize(&mut self, theta: &[f64], tile: &Tile) -> Sums {
+    fn evaluate(&mut self, request: &Request, tile: &Tile) -> Sums {
+        let loss = &request.costing.loss;
+        let values = match &request.question {
+            Question::Linearize(thetas) => thetas.iter().flat_map(|theta| self.linearize(theta, loss, tile)).collect(),
+            Question::Costs(thetas) => thetas.iter().flat_map(|theta| self.cost(theta, loss, tile)).collect(),
+            Question::Magnitudes { theta, octave } => self.magnitudes(theta, *octave, tile),
+            Question::Scores(theta) => self.scores(theta, loss, tile),
+        };
+        Sums::of_tile(values, tile.counts)
+    }
+}
+
+impl ScalarEvaluator {
+    fn linearize(&self, theta: &[f64], loss: &Loss, tile: &Tile) -> Vec<f64> {
         let p = self.program.n_free();
         let triangle = p * (p + 1) / 2;
-        let loss = *self.program.loss();
         let mut sums = self.sum(tile, NormalEquations::width(p), |this, k, add| {
             let Row { residual: raw, mut jacobian } = this.row(theta, tile, k);
             let mut residual = raw;
-            if !is_linear(&loss) {
-                let corrected = correct(&loss, raw);
+            if !is_linear(loss) {
+                let corrected = correct(loss, raw);
                 residual *= corrected.residual;
                 jacobian.iter_mut().for_each(|entry| *entry *= corrected.jacobian);
                 add(triangle + p, Term::Value(corrected.rho));
@@ -96,30 +110,62 @@ impl Evaluator for ScalarEvaluator {
                 add(triangle + j, Term::Product(jacobian[j], residual));
             }
             add(triangle + p + 1, Term::Product(raw, raw));
+            // the right neighbour in the row, 0 where the tile ends
+            if k % LANES != LANES - 1 {
+                let right = if k + 1 < tile.y.len() { this.row(theta, tile, k + 1).residual } else { 0.0 };
+                add(triangle + p + 2, Term::Product(raw, right));
+            }
         });
-        finish_cost(&mut sums[triangle + p..], &loss);
-        Sums::of_tile(sums, tile.counts)
+        finish_cost(&mut sums[triangle + p..], loss);
+        sums
     }
 
-    fn costs(&mut self, thetas: &[Vec<f64>], tile: &Tile) -> Sums {
-        let loss = *self.program.loss();
-        let mut all = Vec::with_capacity(2 * thetas.len());
-        for theta in thetas {
-            let mut sums = self.sum(tile, 2, |this, k, add| {
-                let residual = this.row(theta, tile, k).residual;
-                if !is_linear(&loss) {
-                    add(0, Term::Value(correct(&loss, residual).rho));
-                }
-                add(1, Term::Product(residual, residual));
-            });
-            finish_cost(&mut sums, &loss);
-            all.extend(sums);
+    fn cost(&self, theta: &[f64], loss: &Loss, tile: &Tile) -> Vec<f64> {
+        let mut sums = self.sum(tile, 2, |this, k, add| {
+            let residual = this.row(theta, tile, k).residual;
+            if !is_linear(loss) {
+                add(0, Term::Value(correct(loss, residual).rho));
+            }
+            add(1, Term::Product(residual, residual));
+        });
+        finish_cost(&mut sums, loss);
+        sums
+    }
+
+    fn magnitudes(&self, theta: &[f64], octave: i32, tile: &Tile) -> Vec<f64> {
+        let mut counts = vec![0.0; Magnitudes::WIDTH];
+        for k in 0..tile.y.len() {
+            count(&mut counts, octave, self.row(theta, tile, k).residual);
         }
-        Sums::of_tile(all, tile.counts)
+        counts
+    }
+
+    fn scores(&self, theta: &[f64], loss: &Loss, tile: &Tile) -> Vec<f64> {
+        let p = self.program.n_free();
+        self.sum(tile, p * (p + 1) / 2, |this, k, add| {
+            let Row { mut residual, mut jacobian } = this.row(theta, tile, k);
+            if !is_linear(loss) {
+                let corrected = correct(loss, residual);
+                residual *= corrected.residual;
+                jacobian.iter_mut().for_each(|entry| *entry *= corrected.jacobian);
+            }
+            jacobian.iter_mut().for_each(|entry| *entry *= residual);
+            for j in 0..p {
+                for l in j..p {
+                    add(packed_index(p, j, l), Term::Product(jacobian[j], jacobian[l]));
+                }
+            }
+        })
     }
 }
 
+/// Counts one residual. Whole numbers up to 2^53 add up exactly, in any order.
+#[inline(always)]
+pub(super) fn count(counts: &mut [f64], octave: i32, residual: f64) {
+    counts[Magnitudes::place(octave, residual)] += if residual.is_finite() { 1.0 } else { f64::NAN };
+}
+
 /// `[sum of S^2 rho, rss]` to `[cost, rss]`; under the linear loss the first is half the second.
-pub(super) fn finish_cost(cost_and_rss: &mut [f64], loss: &crate::loss::Loss) {
+pub(super) fn finish_cost(cost_and_rss: &mut [f64], loss: &Loss) {
     cost_and_rss[0] = 0.5 * if is_linear(loss) { cost_and_rss[1] } else { cost_and_rss[0] };
 }

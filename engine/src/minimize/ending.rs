@@ -38,7 +38,8 @@ impl Minimizer {
         format!("the cost is {}, but a derivative with respect to {name} is not finite", normal.cost)
     }
 
-    pub(super) fn summary(&self) -> Option<Summary> {
+    /// How it ended; `None` before.
+    pub fn summary(&self) -> Option<Summary> {
         let ending = self.ending.as_ref()?;
         if let Some(best) = &self.best {
             return Some(self.summary_at(best, ending));

@@ -257,6 +257,7 @@ mod tests {
             jtr: columns.iter().map(|c| dot(c, residual)).collect(),
             cost: 0.5 * rss,
             rss,
+            lag: 0.0,
             counts: Counts { used: residual.len() as u64, ..Counts::default() },
         }
     }

@@ -20,6 +20,7 @@ mod boxqp;
 mod lm;
 
 mod ending;
+mod procedure;
 mod search;
 mod stop;
 
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 pub use options::{Method, Options, OptionsError};
 
+use crate::kernel::Costing;
 use crate::linalg::norm;
 use crate::normal::NormalEquations;
 use crate::params::Parameters;
@@ -124,6 +126,8 @@ pub struct Minimizer {
     iterations: u64,
     last: Option<Iteration>,
     ending: Option<Ending>,
+    /// How residuals become costs, for [`crate::procedure::Procedure`].
+    costing: Costing,
 }
 
 impl Minimizer {
@@ -156,7 +160,14 @@ impl Minimizer {
             iterations: 0,
             last: None,
             ending: None,
+            costing: Costing::default(),
         }
+    }
+
+    /// The same fit under another loss than the linear one.
+    pub fn under(mut self, costing: Costing) -> Self {
+        self.costing = costing;
+        self
     }
 
     /// A fit from the best of several starts of the free parameters, each inside the bounds. One pass asks for their

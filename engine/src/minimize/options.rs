@@ -56,6 +56,8 @@ pub enum OptionsError {
     LmWithLoss { loss: &'static str },
     #[error("{name} = {value}: expected a finite number, 0 (test off) or above")]
     Tolerance { name: &'static str, value: f64 },
+    #[error("the linear loss has no scale to estimate; expected a robust loss, or no \"mad\" as its scale")]
+    ScaleOfLinear,
     #[error("max_passes = 0: at least one pass is needed to evaluate the start")]
     NoPasses,
 }

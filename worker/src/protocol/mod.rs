@@ -21,7 +21,6 @@ use std::ops::Range;
 
 use nlsq_engine::data::tree::TreeNode;
 use nlsq_engine::data::{Manifest, NonFinite, YStatistics};
-use nlsq_engine::loss::Loss;
 use nlsq_engine::normal::Counts;
 use serde::{Deserialize, Serialize};
 
@@ -128,8 +127,6 @@ pub struct Work {
     pub model: ModelText,
     /// Positions of the free parameters among all.
     pub free: Vec<u64>,
-    /// The loss.
-    pub loss: Loss,
     /// Compute threads of the agent; 0 for one on each of its cores.
     pub threads: u64,
 }

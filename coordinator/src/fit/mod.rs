@@ -1,0 +1,159 @@
+//! A fit from job or source to outcome, the same for every way of running: embedded, worker processes, own data sources.
+
+mod conclude;
+mod problem;
+mod session;
+
+use std::net::ToSocketAddrs;
+use std::sync::Arc;
+use std::time::Instant;
+
+use nlsq_engine::covariance::degrees_of_freedom;
+use nlsq_engine::data::Dataset;
+use nlsq_engine::data::source::TileSource;
+use nlsq_engine::data::tile::tile_count;
+use nlsq_engine::hybrid::Hybrid;
+use nlsq_engine::summary::Summary;
+
+pub use problem::{Problem, ProblemError, problem_of};
+
+use crate::config::Job;
+use crate::crew::{Cluster, ClusterOptions, Crew, Embedded, Loaded, Workers};
+use crate::outcome::{About, Level, Observer, Outcome, RunError, Seconds};
+use session::{PassTimes, Session, Stop};
+
+/// Runs a job to its outcome. Not converging is an outcome, not an error.
+pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
+    let began = Instant::now();
+    let dataset = Arc::new(Dataset::open(&job.data)?);
+    let problem = Arc::new(problem_of(job, dataset.as_ref())?);
+    refuse_too_few(&problem, dataset.n_points())?;
+    let threads = job.fit.threads;
+    match cluster_options(job)? {
+        None => {
+            let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+            let mut crew = Embedded::new(Arc::clone(&problem), dataset.clone(), threads);
+            fit_with(&problem, dataset.as_ref(), &mut crew, observer, began)
+        }
+        Some(options) => {
+            let n_points = dataset.n_points();
+            let mut crew = Cluster::gather(Arc::clone(&problem), dataset.manifest(), n_points, &options, observer)?;
+            fit_with(&problem, dataset.as_ref(), &mut crew, observer, began)
+        }
+    }
+}
+
+/// Fits points of any source in this process, on `threads` threads.
+pub fn fit(
+    problem: Problem,
+    source: Arc<dyn TileSource>,
+    threads: usize,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, RunError> {
+    let began = Instant::now();
+    let problem = Arc::new(problem);
+    refuse_too_few(&problem, source.n_points())?;
+    let mut crew = Embedded::new(Arc::clone(&problem), Arc::clone(&source), threads);
+    fit_with(&problem, source.as_ref(), &mut crew, observer, began)
+}
+
+fn cluster_options(job: &Job) -> Result<Option<ClusterOptions>, RunError> {
+    let cluster = &job.cluster;
+    let Some((min, max)) = cluster.workers else { return Ok(None) };
+    let workers = match &cluster.listen {
+        None => Workers::Local(max),
+        Some(listen) => {
+            let address = listen.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+            let listen = address.ok_or_else(|| RunError::Listen { address: listen.clone() })?;
+            Workers::Join { listen, min, max, token_file: cluster.token_file.clone() }
+        }
+    };
+    Ok(Some(ClusterOptions { workers, threads: job.fit.threads, placement: cluster.placement }))
+}
+
+/// Fewer points than parameters can be refused before anything is read.
+fn refuse_too_few(problem: &Problem, n: u64) -> Result<(), RunError> {
+    degrees_of_freedom(n, problem.parameters.free().len())?;
+    Ok(())
+}
+
+/// Drives the minimizer through a crew.
+fn fit_with(
+    problem: &Problem,
+    source: &dyn TileSource,
+    crew: &mut dyn Crew,
+    observer: &mut dyn Observer,
+    began: Instant,
+) -> Result<Outcome, RunError> {
+    problem.options.check(&problem.parameters)?;
+    observer.started(&about(problem, source, crew));
+    let reading = Instant::now();
+    let loaded = crew.load(observer)?;
+    let read = reading.elapsed();
+    observer.loading(loaded.counts.points(), source.n_points());
+    refuse_too_few(problem, loaded.counts.used)?;
+
+    let mut session = Session {
+        problem,
+        source,
+        passes: crew.start()?,
+        loaded: &loaded,
+        observer,
+        times: PassTimes::default(),
+        phases: Vec::new(),
+        count: 0,
+    };
+    let solved = solve(&mut session, problem, &loaded);
+    let Session { times, phases, .. } = session;
+    let (summary, _scores) = match solved {
+        Ok(solved) => solved,
+        Err(Stop::Aborted) => return Err(crew.lost().into()),
+        Err(Stop::Asked(reason)) => return Err(RunError::Interrupted { reason }),
+        Err(Stop::Run(error)) => return Err(error),
+    };
+    if let Err(error) = crew.finish() {
+        // The result is complete by its data; a worker that stumbled on its way out takes nothing from it.
+        observer.note(Level::Warn, &error.to_string());
+    }
+    let covariance = conclude::known(problem, &summary)?;
+    let seconds = Seconds {
+        total: began.elapsed().as_secs_f64(),
+        read: read.as_secs_f64(),
+        compute: times.compute.as_secs_f64(),
+        reduce: times.total.saturating_sub(times.compute).as_secs_f64(),
+        checkpoint: 0.0,
+    };
+    Ok(conclude::outcome(problem, crew, &loaded.statistics, summary, phases, covariance, seconds))
+}
+
+fn about(problem: &Problem, source: &dyn TileSource, crew: &dyn Crew) -> About {
+    let n_points = source.n_points();
+    About {
+        model: problem.model.expression.clone(),
+        parameters: problem.parameters.all().iter().map(|p| (p.name.clone(), p.start)).collect(),
+        n_points,
+        tiles: tile_count(n_points, problem.tile_points),
+        workers: crew.workers(),
+        device: crew.device(),
+    }
+}
+
+/// The fit itself, to its end or to where the observer stops it.
+fn solve(session: &mut Session<'_>, problem: &Problem, loaded: &Loaded) -> Result<(Summary, Option<Vec<f64>>), Stop> {
+    let spread = (loaded.statistics.m2 / loaded.counts.used as f64).sqrt();
+    let mut fit = Hybrid::new(&problem.parameters, problem.options.clone(), spread);
+    let ended = session.run(&mut fit, |fit, observer| {
+        fit.take_notes().iter().for_each(|note| observer.note(Level::Info, note));
+    });
+    match ended {
+        Ok(()) => {
+            let summary = fit.summary().expect("a fit that asks for nothing more is over");
+            Ok((summary, fit.scores().map(<[f64]>::to_vec)))
+        }
+        Err(Stop::Asked(reason)) => match fit.interrupt(&reason) {
+            Some(summary) => Ok((summary, None)),
+            None => Err(Stop::Asked(reason)),
+        },
+        Err(stop) => Err(stop),
+    }
+}

@@ -1,0 +1,273 @@
+//! The phases of a fit, as one machine.
+//!
+//! ```text
+//!              loss scale by MAD                  converged, scale by MAD
+//! start ──────────────────────────> Scale ──────┐ ┌────────────────────────> Scale ──┐
+//!   │                                           v │                                  │ changed
+//!   └─────────────────────────────────────────> Refine <─────────────────────────────┘
+//!                                                 │                          settled │
+//!                                                 v                                  v
+//!                                               Finish (if scores are wanted) ──> over
+//! ```
+//!
+//! Each phase is a procedure of its own and knows nothing of the others; this file holds the transitions, counts passes and
+//! says what was decided and why.
+
+mod options;
+mod scale;
+
+use serde::{Deserialize, Serialize};
+
+pub use options::{Options, ScaleRule};
+
+use crate::kernel::{Answer, Costing, Question, Request};
+use crate::minimize::Minimizer;
+use crate::params::Parameters;
+use crate::procedure::Procedure;
+use crate::summary::{Iteration, Phase, Status, Summary};
+use scale::{Estimate, ScaleEstimate};
+
+/// The scale has settled when it changes by no more than this part: four times the error of the median.
+const SETTLED: f64 = 1e-3;
+
+/// Times that the scale is estimated anew, at most.
+const MOST_SCALES: u64 = 30;
+
+/// A fit from start to end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hybrid {
+    parameters: Parameters,
+    options: Options,
+    costing: Costing,
+    stage: Stage,
+    /// Passes answered.
+    passes: u64,
+    /// Accepted steps in stages that are over.
+    iterations: u64,
+    /// Scales estimated so far.
+    scales: u64,
+    /// The solution, once there is one.
+    solution: Option<Summary>,
+    scores: Option<Vec<f64>>,
+    last: Option<Iteration>,
+    notes: Vec<String>,
+}
+
+/// What is under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "there is one fit")]
+enum Stage {
+    Scale(ScaleEstimate),
+    Refine(Minimizer),
+    Finish,
+    Over,
+}
+
+impl Hybrid {
+    /// A fit from the starts of the parameters. Options are expected to have passed [`Options::check`]. `spread` is the
+    /// size of the residuals to be expected at the start, the standard deviation of y/sigma: it only decides where the
+    /// search for their median begins.
+    pub fn new(parameters: &Parameters, options: Options, spread: f64) -> Self {
+        let start: Vec<f64> = parameters.iter_free().map(|p| p.start).collect();
+        let costing = options.costing;
+        let stage = match options.scale {
+            ScaleRule::Given => Stage::Over,
+            // with a factor of 4 the window covers a start four times worse than no model at all
+            ScaleRule::Mad => Stage::Scale(ScaleEstimate::new(start.clone(), costing, 4.0 * spread)),
+        };
+        let mut fit = Self {
+            parameters: parameters.clone(),
+            options,
+            costing,
+            stage,
+            passes: 0,
+            iterations: 0,
+            scales: 0,
+            solution: None,
+            scores: None,
+            last: None,
+            notes: Vec::new(),
+        };
+        if fit.stage == Stage::Over {
+            fit.refine(&start);
+        }
+        fit
+    }
+
+    /// How residuals become costs at present; at the end, under which loss the solution was found.
+    pub fn costing(&self) -> Costing {
+        self.costing
+    }
+
+    /// How the fit ended; `None` before.
+    pub fn summary(&self) -> Option<Summary> {
+        (self.stage == Stage::Over).then(|| self.solution.clone().expect("a fit that is over has a solution"))
+    }
+
+    /// The sum over points of score times score' at the solution, if [`Options::scores`] asked for it.
+    pub fn scores(&self) -> Option<&[f64]> {
+        self.scores.as_deref()
+    }
+
+    /// What was decided since the last call, for the log.
+    pub fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Ends the fit from outside, at the best point so far. `None` while no point has been accepted.
+    pub fn interrupt(&self, reason: &str) -> Option<Summary> {
+        let best = match &self.stage {
+            Stage::Refine(minimizer) => minimizer.interrupt(reason).map(|summary| self.total(summary)),
+            _ => self.solution.clone(),
+        };
+        let (status, reason) = (Status::Interrupted, reason.to_string());
+        best.map(|summary| Summary { status, reason, passes: self.passes, ..summary })
+    }
+
+    /// Enters the phase of refinement.
+    fn refine(&mut self, theta: &[f64]) {
+        let max_passes = self.options.minimizer.max_passes.saturating_sub(self.passes).max(1);
+        let options = crate::minimize::Options { max_passes, ..self.options.minimizer.clone() };
+        let minimizer = Minimizer::new(&self.parameters.starting_at(theta), options);
+        self.stage = Stage::Refine(minimizer.under(self.costing));
+    }
+
+    /// A summary of one stage as one of the whole fit.
+    fn total(&self, summary: Summary) -> Summary {
+        Summary { passes: self.passes, iterations: self.iterations + summary.iterations, ..summary }
+    }
+
+    fn after_scale(&mut self, theta: &[f64], estimate: Estimate) {
+        let factor = self.costing.loss.kind.efficient_scale();
+        let before = self.costing.loss.scale;
+        self.scales += 1;
+        match (estimate, self.solution.take()) {
+            (Estimate::Deviation(deviation), None) => {
+                self.costing.loss.scale = factor * deviation;
+                self.notes.push(format!("loss scale at the start: {:.4e}, from the median of |r|", factor * deviation));
+                self.refine(theta);
+            }
+            (Estimate::Deviation(deviation), Some(solution)) => {
+                let change = (factor * deviation / before - 1.0).abs();
+                if change <= SETTLED {
+                    self.notes.push(format!("loss scale {before:.4e} has settled: it would change by {change:.1e}"));
+                    return self.finish(solution);
+                }
+                if self.scales >= MOST_SCALES || self.passes >= self.options.minimizer.max_passes {
+                    return self.unsettled(solution, change);
+                }
+                self.costing.loss.scale = factor * deviation;
+                self.notes.push(format!("loss scale: {before:.4e} to {:.4e}", factor * deviation));
+                self.refine(&solution.theta);
+            }
+            (Estimate::Zero, Some(mut solution)) => {
+                solution.warnings.push(format!(
+                    "the scale of the loss stays {before:.4e}: half of the points or more are met exactly, so the residuals have no scale of their own; give --loss-scale"
+                ));
+                self.finish(solution);
+            }
+            (_, Some(solution)) => self.finish(solution),
+            // whatever keeps the start from having a scale, the minimizer's first pass says more about it
+            (_, None) => {
+                self.notes.push("the residuals at the start have no scale: the loss begins with 1".into());
+                self.costing.loss.scale = 1.0;
+                self.refine(theta);
+            }
+        }
+    }
+
+    /// The scale goes on changing, and no pass is left to follow it.
+    fn unsettled(&mut self, mut solution: Summary, change: f64) {
+        solution.warnings.push(format!(
+            "the scale of the loss has not settled: it would change by {:.2} % again; give --loss-scale",
+            100.0 * change
+        ));
+        if solution.status == Status::Converged {
+            solution.status = Status::Stalled;
+            solution.reason = format!("the scale of the loss has not settled after {} estimates", self.scales);
+        }
+        self.finish(solution);
+    }
+
+    fn after_refine(&mut self, summary: Summary) {
+        self.iterations = summary.iterations;
+        let settle = self.options.scale == ScaleRule::Mad && summary.status == Status::Converged;
+        if settle {
+            let rms = (summary.normal.rss / summary.normal.counts.used as f64).sqrt();
+            // half of the points at least have |r| <= sqrt(2) rms
+            let estimate = ScaleEstimate::new(summary.theta.clone(), self.costing, std::f64::consts::SQRT_2 * rms);
+            self.solution = Some(summary);
+            self.stage = Stage::Scale(estimate);
+        } else {
+            self.finish(summary);
+        }
+    }
+
+    fn finish(&mut self, solution: Summary) {
+        let wanted = self.options.scores && solution.normal.is_finite();
+        self.stage = if wanted { Stage::Finish } else { Stage::Over };
+        self.solution = Some(Summary { passes: self.passes, ..solution });
+    }
+
+    /// Leaves a stage that is over.
+    fn advance(&mut self) {
+        match &self.stage {
+            Stage::Scale(stage) => {
+                let (theta, estimate) = (stage.theta().to_vec(), stage.estimate());
+                self.after_scale(&theta, estimate.expect("an estimate that asks for nothing more is complete"));
+            }
+            Stage::Refine(stage) => {
+                let summary = stage.summary().expect("a minimizer that asks for nothing more has ended");
+                self.after_refine(self.total(summary));
+            }
+            Stage::Finish | Stage::Over => {}
+        }
+    }
+}
+
+impl Procedure for Hybrid {
+    fn demand(&self) -> Option<Request> {
+        match &self.stage {
+            Stage::Scale(stage) => stage.demand(),
+            Stage::Refine(stage) => stage.demand(),
+            Stage::Finish => {
+                let solution = self.solution.as_ref().expect("a fit finishes at its solution");
+                Some(Request { question: Question::Scores(solution.theta.clone()), costing: self.costing })
+            }
+            Stage::Over => None,
+        }
+    }
+
+    fn take(&mut self, answer: Answer) {
+        self.passes += 1;
+        let last = match (&mut self.stage, answer) {
+            (Stage::Scale(stage), answer) => taken(stage, answer),
+            (Stage::Refine(stage), answer) => taken(stage, answer),
+            (Stage::Finish, Answer::Scores(scores)) => {
+                self.scores = Some(scores);
+                self.stage = Stage::Over;
+                if let Some(solution) = &mut self.solution {
+                    solution.passes = self.passes;
+                }
+                Some(Iteration::without_point(self.passes, Phase::Finish))
+            }
+            (_, answer) => panic!("nothing like it was asked for: {answer:?}"),
+        };
+        self.last = last.map(|iteration| Iteration { pass: self.passes, ..iteration });
+        if self.demand().is_none() {
+            self.advance();
+        }
+    }
+
+    fn iteration(&self) -> Option<&Iteration> {
+        self.last.as_ref()
+    }
+}
+
+fn taken<P: Procedure>(stage: &mut P, answer: Answer) -> Option<Iteration> {
+    stage.take(answer);
+    stage.iteration().cloned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! The distribution of |r|, counted in bins: its median gives the scale of a robust loss.
+//!
+//! The bins are those of the f64 format itself: a bin holds the magnitudes that share the exponent and the first eleven
+//! bits of the fraction, so its width is 2^-11 of its lower end or less, wherever the residuals lie. Counts are whole
+//! numbers: the histogram, and so the median, is the same for any owners of the tiles, and no point is left out.
+
+use serde::{Deserialize, Serialize};
+
+/// Leading bits of the fraction that a bin is known by.
+const FRACTION_BITS: u32 = 11;
+/// Bits of an f64 below those.
+const SHIFT: u32 = f64::MANTISSA_DIGITS - 1 - FRACTION_BITS;
+/// Octaves that a window spans.
+const OCTAVES: i32 = 16;
+/// Bins of a window.
+const BINS: usize = (OCTAVES as usize) << FRACTION_BITS;
+/// The exponent's offset in the f64 format.
+const BIAS: i32 = 1023;
+/// Windows reach no lower: below lie the subnormal numbers, whose bins are wider.
+const LOWEST: i32 = OCTAVES - BIAS + 1;
+/// And no higher: 2^1024 is the end of the numbers.
+const HIGHEST: i32 = BIAS + 1;
+
+/// How many |r| lie below, in each bin of, and above a window of 16 octaves that ends at `2^octave`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Magnitudes {
+    octave: i32,
+    below: u64,
+    bins: Vec<u64>,
+    above: u64,
+    finite: bool,
+}
+
+/// Where the median of |r| lies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Median {
+    /// In a bin of the window. The value is right to 2^-12 of it ([`Magnitudes::ERROR`]).
+    At(f64),
+    /// Below the window; this is the octave to ask for next.
+    Below(i32),
+    /// Above it; this is the octave to ask for next.
+    Above(i32),
+    /// At least half of the residuals are 0, or as good as.
+    Zero,
+    /// A residual is not finite.
+    NotFinite,
+}
+
+impl Magnitudes {
+    /// Sums that a pass takes: below, bins, above, and one that is NaN if a residual was not finite.
+    pub const WIDTH: usize = BINS + 3;
+
+    /// Bound on the relative error of [`Median::At`].
+    pub const ERROR: f64 = 1.0 / 4096.0;
+
+    /// The window whose upper end is the least power of two not below `largest`.
+    pub fn octave_above(largest: f64) -> i32 {
+        if !(largest > 0.0 && largest.is_finite()) {
+            return if largest > 0.0 { HIGHEST } else { LOWEST };
+        }
+        // the exponent of the number; of a subnormal one it does not matter, the window cannot go there
+        let exponent = (largest.to_bits() >> (f64::MANTISSA_DIGITS - 1)) as i32 - BIAS;
+        (exponent + 1).clamp(LOWEST, HIGHEST)
+    }
+
+    /// The place among the sums of a residual's magnitude.
+    #[inline]
+    pub(super) fn place(octave: i32, residual: f64) -> usize {
+        if !residual.is_finite() {
+            return BINS + 2;
+        }
+        let key = (residual.abs().to_bits() >> SHIFT) as i64;
+        let first = i64::from(octave - OCTAVES + BIAS) << FRACTION_BITS;
+        (key - first + 1).clamp(0, BINS as i64 + 1) as usize
+    }
+
+    /// Reads the totals of a pass.
+    pub(super) fn from_totals(octave: i32, totals: &[f64]) -> Self {
+        assert_eq!(totals.len(), Self::WIDTH, "a histogram of residuals has one length");
+        let finite = !totals[BINS + 2].is_nan();
+        let count = |k: usize| totals[k] as u64;
+        Self { octave, below: count(0), bins: (1..=BINS).map(count).collect(), above: count(BINS + 1), finite }
+    }
+
+    /// The median of |r|: of n values the one of rank (n + 1)/2, rounded down.
+    pub fn median(&self) -> Median {
+        if !self.finite {
+            return Median::NotFinite;
+        }
+        let n = self.below + self.bins.iter().sum::<u64>() + self.above;
+        let rank = n.div_ceil(2);
+        let mut seen = self.below;
+        if rank <= seen {
+            return if self.octave == LOWEST {
+                Median::Zero
+            } else {
+                Median::Below((self.octave - OCTAVES).max(LOWEST))
+            };
+        }
+        for (k, count) in self.bins.iter().enumerate() {
+            seen += count;
+            if rank <= seen {
+                let first = i64::from(self.octave - OCTAVES + BIAS) << FRACTION_BITS;
+                let key = (first as u64 + k as u64) << SHIFT;
+                let middle = key + (1 << (SHIFT - 1));
+                return Median::At(f64::from_bits(middle));
+            }
+        }
+        Median::Above((self.octave + OCTAVES).min(HIGHEST))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn count(octave: i32, residuals: &[f64]) -> Magnitudes {
+        let mut totals = vec![0.0; Magnitudes::WIDTH];
+        for &r in residuals {
+            let place = Magnitudes::place(octave, r);
+            totals[place] += if r.is_finite() { 1.0 } else { f64::NAN };
+        }
+        Magnitudes::from_totals(octave, &totals)
+    }
+
+    /// Asks as a fit does, and says how often.
+    fn median(start: i32, residuals: &[f64]) -> (Median, usize) {
+        let mut octave = start;
+        for passes in 1.. {
+            match count(octave, residuals).median() {
+                Median::Below(next) | Median::Above(next) => octave = next,
+                found => return (found, passes),
+            }
+        }
+        unreachable!("each window is next to the last one")
+    }
+
+    #[test]
+    fn a_window_ends_at_a_power_of_two_above() {
+        assert_eq!([0.7, 1.0, 1.5, 2.0, 1e300].map(Magnitudes::octave_above), [0, 1, 1, 2, 997]);
+        assert_eq!([0.0, 1e-320, f64::INFINITY].map(Magnitudes::octave_above), [LOWEST, LOWEST, HIGHEST]);
+        assert_eq!(count(1, &[0.0, 1.9, 2.0, -2.0]).above, 2);
+    }
+
+    #[test]
+    fn zeros_and_values_that_are_not_finite_are_told_apart() {
+        assert_eq!(median(0, &[0.0, 0.0, 0.0, 1.0]).0, Median::Zero);
+        assert_eq!(median(0, &[0.0, f64::NAN, 1.0]).0, Median::NotFinite);
+        assert_eq!(median(0, &[0.0, f64::INFINITY, 1.0]).0, Median::NotFinite);
+        assert!(
+            matches!(median(HIGHEST, &[1e308, -f64::MAX, 1e-300]).0, Median::At(v) if (v / 1e308 - 1.0).abs() < 3e-4)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn the_median_is_that_of_all_values_within_its_bound(
+            values in prop::collection::vec((-1.0..1.0f64, -60..60i32), 1..200),
+        ) {
+            let residuals: Vec<f64> = values.iter().map(|(v, e)| v * f64::powi(2.0, *e)).collect();
+            let mut sorted: Vec<f64> = residuals.iter().map(|r| r.abs()).collect();
+            sorted.sort_by(f64::total_cmp);
+            let exact = sorted[(sorted.len() - 1) / 2];
+            let rms = (residuals.iter().map(|r| r * r).sum::<f64>() / residuals.len() as f64).sqrt();
+            let (found, passes) = median(Magnitudes::octave_above(2f64.sqrt() * rms), &residuals);
+            let Median::At(found) = found else { panic!("{found:?}") };
+            prop_assert!((found - exact).abs() <= Magnitudes::ERROR * exact, "{found} {exact}");
+            prop_assert!(passes <= 9);
+        }
+    }
+}

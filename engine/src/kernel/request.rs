@@ -1,0 +1,118 @@
+//! What a pass evaluates at every point, and what its sums mean.
+
+use serde::{Deserialize, Serialize};
+
+use super::magnitudes::Magnitudes;
+use crate::loss::Loss;
+use crate::normal::{NormalEquations, Sums};
+
+/// A pass: a question, and how residuals become costs in it.
+///
+/// To a procedure ([`crate::procedure::Procedure`]) a theta holds the free parameters, to a kernel all of them, fixed ones
+/// included; [`Request::with_thetas`] leads from one to the other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// What is asked.
+    pub question: Question,
+    /// How residuals become costs.
+    pub costing: Costing,
+}
+
+/// How a residual becomes a cost. It may change from pass to pass: the scale of a loss may be estimated on the way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Costing {
+    /// The loss with its scale.
+    pub loss: Loss,
+}
+
+/// What is asked of every point.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Question {
+    /// Normal equations at each of several thetas, in one read of the points. For each, as
+    /// [`NormalEquations::width`] lays them out.
+    Linearize(Vec<Vec<f64>>),
+    /// Cost and rss at each of several thetas, in one read: `[cost_0, rss_0, cost_1, rss_1, ...]`.
+    Costs(Vec<Vec<f64>>),
+    /// How many |r| fall into each bin below `2^octave`, laid out as [`Magnitudes`] says.
+    Magnitudes {
+        /// Where.
+        theta: Vec<f64>,
+        /// Upper end of the window of bins.
+        octave: i32,
+    },
+    /// `sum_i s_i s_i'` with the scores `s_i = rho'(z_i) r_i grad r_i`, whose sum is the gradient of the cost: the middle of
+    /// the sandwich. Packed as J'J. `[p (p + 1)/2]`
+    Scores(Vec<f64>),
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// To [`Question::Linearize`], one for each theta. Sums that are not finite are an answer too.
+    Linearized(Vec<NormalEquations>),
+    /// To [`Question::Costs`], one cost for each theta; not finite where the model is not.
+    Costs(Vec<f64>),
+    /// To [`Question::Magnitudes`].
+    Magnitudes(Magnitudes),
+    /// To [`Question::Scores`].
+    Scores(Vec<f64>),
+}
+
+impl Request {
+    /// Normal equations at one theta.
+    pub fn linearize(theta: Vec<f64>, costing: Costing) -> Self {
+        Self { question: Question::Linearize(vec![theta]), costing }
+    }
+
+    /// Costs at several thetas.
+    pub fn costs(thetas: Vec<Vec<f64>>, costing: Costing) -> Self {
+        Self { question: Question::Costs(thetas), costing }
+    }
+
+    /// The same question at other thetas.
+    pub fn with_thetas(&self, theta: impl Fn(&[f64]) -> Vec<f64>) -> Self {
+        let all = |thetas: &[Vec<f64>]| thetas.iter().map(|t| theta(t)).collect();
+        let question = match &self.question {
+            Question::Linearize(thetas) => Question::Linearize(all(thetas)),
+            Question::Costs(thetas) => Question::Costs(all(thetas)),
+            Question::Magnitudes { theta: at, octave } => Question::Magnitudes { theta: theta(at), octave: *octave },
+            Question::Scores(at) => Question::Scores(theta(at)),
+        };
+        Self { question, costing: self.costing }
+    }
+
+    /// Number of sums that it takes, for `n_free` free parameters.
+    pub fn width(&self, n_free: usize) -> usize {
+        match &self.question {
+            Question::Linearize(thetas) => thetas.len() * NormalEquations::width(n_free),
+            Question::Costs(thetas) => 2 * thetas.len(),
+            Question::Magnitudes { .. } => Magnitudes::WIDTH,
+            Question::Scores(_) => n_free * (n_free + 1) / 2,
+        }
+    }
+
+    /// The one theta at which every sum must be finite for the pass to be of use: a fault there is worth naming. `None`
+    /// where several are tried and some may fail.
+    pub fn only_theta(&self) -> Option<&[f64]> {
+        match &self.question {
+            Question::Linearize(thetas) if thetas.len() == 1 => Some(&thetas[0]),
+            Question::Magnitudes { theta, .. } | Question::Scores(theta) => Some(theta),
+            _ => None,
+        }
+    }
+
+    /// Reads the sums of the whole dataset.
+    pub fn answer(&self, n_free: usize, sums: &Sums) -> Answer {
+        let totals = sums.totals();
+        assert_eq!(totals.len(), self.width(n_free), "the sums are those of this request");
+        match &self.question {
+            Question::Linearize(_) => {
+                let each = totals.chunks_exact(NormalEquations::width(n_free));
+                Answer::Linearized(each.map(|t| NormalEquations::from_totals(n_free, t, sums.counts)).collect())
+            }
+            Question::Costs(_) => Answer::Costs(totals.chunks_exact(2).map(|pair| pair[0]).collect()),
+            Question::Magnitudes { octave, .. } => Answer::Magnitudes(Magnitudes::from_totals(*octave, &totals)),
+            Question::Scores(_) => Answer::Scores(totals),
+        }
+    }
+}
