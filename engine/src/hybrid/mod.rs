@@ -4,28 +4,36 @@
 //!              loss scale by MAD                  converged, scale by MAD
 //! start ──────────────────────────> Scale ──────┐ ┌────────────────────────> Scale ──┐
 //!   │                                           v │                                  │ changed
-//!   └─────────────────────────────────────────> Refine <─────────────────────────────┘
-//!                                                 │                          settled │
-//!                                                 v                                  v
-//!                                               Finish (if scores are wanted) ──> over
+//!   ├─────────────────────────────────────────> Refine <─────────────────────────────┘
+//!   │                                         ^ │ ^ │                        settled │
+//!   └──> WarmUp (asked for) ──────────────────┘ │ │ │                                │
+//!          stalled, for the first time          v │ v                                v
+//!                                           WarmUp  Finish (if scores are wanted) ──> over
 //! ```
 //!
 //! Each phase is a procedure of its own and knows nothing of the others; this file holds the transitions, counts passes and
 //! says what was decided and why.
 
+pub mod normalize;
 mod options;
 mod scale;
+mod tandem;
+pub mod warm_up;
 
 use serde::{Deserialize, Serialize};
 
-pub use options::{Options, ScaleRule};
+pub use normalize::Normalization;
+pub use options::{Options, ScaleRule, WarmUpRule};
+pub use tandem::Companion;
 
 use crate::kernel::{Answer, Costing, Question, Request};
-use crate::minimize::Minimizer;
+use crate::minimize::{Method, Minimizer};
 use crate::params::Parameters;
 use crate::procedure::Procedure;
 use crate::summary::{Iteration, Phase, Status, Summary};
 use scale::{Estimate, ScaleEstimate};
+use tandem::Tandem;
+use warm_up::{Place, WarmUp};
 
 /// The scale has settled when it changes by no more than this part: four times the error of the median.
 const SETTLED: f64 = 1e-3;
@@ -46,6 +54,10 @@ pub struct Hybrid {
     iterations: u64,
     /// Scales estimated so far.
     scales: u64,
+    /// Whether the warm-up was entered, and why; once that is decided.
+    decision: Option<Decision>,
+    /// A refinement that was left for a warm-up, and what it had found by then.
+    left: Option<Left>,
     /// The solution, once there is one.
     solution: Option<Summary>,
     scores: Option<Vec<f64>>,
@@ -53,12 +65,31 @@ pub struct Hybrid {
     notes: Vec<String>,
 }
 
+/// Whether the warm-up was entered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// It was.
+    pub entered: bool,
+    /// Why, or why not.
+    pub reason: String,
+}
+
+/// A refinement that was left.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Left {
+    /// Its state, if it can go on.
+    tandem: Option<Tandem>,
+    /// The best that it found; or, once it goes on, the best of what was tried instead.
+    best: Summary,
+}
+
 /// What is under way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(clippy::large_enum_variant, reason = "there is one fit")]
 enum Stage {
     Scale(ScaleEstimate),
-    Refine(Minimizer),
+    WarmUp(WarmUp),
+    Refine(Tandem),
     Finish,
     Over,
 }
@@ -83,13 +114,15 @@ impl Hybrid {
             passes: 0,
             iterations: 0,
             scales: 0,
+            decision: None,
+            left: None,
             solution: None,
             scores: None,
             last: None,
             notes: Vec::new(),
         };
         if fit.stage == Stage::Over {
-            fit.refine(&start);
+            fit.descend(&start);
         }
         fit
     }
@@ -102,6 +135,11 @@ impl Hybrid {
     /// How the fit ended; `None` before.
     pub fn summary(&self) -> Option<Summary> {
         (self.stage == Stage::Over).then(|| self.solution.clone().expect("a fit that is over has a solution"))
+    }
+
+    /// Whether the warm-up was entered, and why; `None` while that is not decided.
+    pub fn decision(&self) -> Option<&Decision> {
+        self.decision.as_ref()
     }
 
     /// The sum over points of score times score' at the solution, if [`Options::scores`] asked for it.
@@ -124,12 +162,70 @@ impl Hybrid {
         best.map(|summary| Summary { status, reason, passes: self.passes, ..summary })
     }
 
+    /// Descends from a start: by refinement, after a warm-up if one is asked for.
+    fn descend(&mut self, theta: &[f64]) {
+        let rule = self.options.warm_up;
+        if self.options.minimizer.method != Method::Hybrid || rule != WarmUpRule::Always {
+            return self.refine(theta);
+        }
+        self.decide(true, "warm_up = \"always\"");
+        let parameters = self.parameters.starting_at(theta);
+        self.stage = Stage::WarmUp(self.warm_up(&parameters));
+    }
+
+    fn decide(&mut self, entered: bool, reason: &str) {
+        let verb = if entered { "entered" } else { "not entered" };
+        self.notes.push(format!("warm-up {verb}: {reason}"));
+        self.decision = Some(Decision { entered, reason: reason.to_string() });
+    }
+
+    fn warm_up(&self, parameters: &Parameters) -> WarmUp {
+        let (options, normalization) = (self.options.warming.clone(), self.options.normalization);
+        WarmUp::new(parameters, options, normalization, self.costing, self.passes_left())
+    }
+
+    fn passes_left(&self) -> u64 {
+        self.options.minimizer.max_passes.saturating_sub(self.passes)
+    }
+
     /// Enters the phase of refinement.
     fn refine(&mut self, theta: &[f64]) {
-        let max_passes = self.options.minimizer.max_passes.saturating_sub(self.passes).max(1);
-        let options = crate::minimize::Options { max_passes, ..self.options.minimizer.clone() };
-        let minimizer = Minimizer::new(&self.parameters.starting_at(theta), options);
-        self.stage = Stage::Refine(minimizer.under(self.costing));
+        let parameters = self.parameters.starting_at(theta);
+        let options = self.refinement(self.passes_left().max(1));
+        let first = Minimizer::new(&parameters, options.clone()).under(self.costing);
+        self.stage = Stage::Refine(self.tandem(first, None, &parameters, &options));
+    }
+
+    /// Enters it at a place whose normal equations are known.
+    fn refine_known(&mut self, place: &Place) {
+        let parameters = self.parameters.starting_at(&place.theta);
+        let options = self.refinement(self.passes_left());
+        let start = Some(place.normal.clone());
+        self.stage = Stage::Refine(self.tandem(self.at(place), start, &parameters, &options));
+    }
+
+    fn refinement(&self, passes: u64) -> crate::minimize::Options {
+        let max_passes = self.options.max_refine_passes.map_or(passes, |most| passes.min(most));
+        crate::minimize::Options { max_passes, ..self.options.minimizer.clone() }
+    }
+
+    /// A minimizer at a place whose normal equations are known.
+    fn at(&self, place: &Place) -> Minimizer {
+        let parameters = self.parameters.starting_at(&place.theta);
+        let options = self.refinement(self.passes_left());
+        Minimizer::new(&parameters, options).under(self.costing).known(place.normal.clone())
+    }
+
+    fn tandem(
+        &self,
+        first: Minimizer,
+        start: Option<crate::normal::NormalEquations>,
+        parameters: &Parameters,
+        options: &crate::minimize::Options,
+    ) -> Tandem {
+        let hybrid = options.method == Method::Hybrid;
+        let companion = if hybrid { self.options.companion } else { Companion::Never };
+        Tandem::new(first, start, parameters, options, self.options.normalization, companion)
     }
 
     /// A summary of one stage as one of the whole fit.
@@ -145,7 +241,7 @@ impl Hybrid {
             (Estimate::Deviation(deviation), None) => {
                 self.costing.loss.scale = factor * deviation;
                 self.notes.push(format!("loss scale at the start: {:.4e}, from the median of |r|", factor * deviation));
-                self.refine(theta);
+                self.descend(theta);
             }
             (Estimate::Deviation(deviation), Some(solution)) => {
                 let change = (factor * deviation / before - 1.0).abs();
@@ -171,7 +267,7 @@ impl Hybrid {
             (_, None) => {
                 self.notes.push("the residuals at the start have no scale: the loss begins with 1".into());
                 self.costing.loss.scale = 1.0;
-                self.refine(theta);
+                self.descend(theta);
             }
         }
     }
@@ -189,7 +285,63 @@ impl Hybrid {
         self.finish(solution);
     }
 
+    fn after_warm_up(&mut self, stage: WarmUp) {
+        self.iterations += stage.iterations();
+        let ended = stage.ended().unwrap_or_default();
+        self.notes.push(format!("warm-up over after {} steps: {ended}", stage.iterations()));
+        let place = stage.place().expect("a warm-up that is over has evaluated its start");
+        self.refine_known(place);
+        if self.demand().is_none() {
+            self.advance();
+        }
+    }
+
+    /// Leaves refinement for a warm-up from the start, if that may help; `stalled` is how it ended, if it has.
+    fn rescue(&mut self, stalled: Option<&Summary>) -> bool {
+        let Stage::Refine(tandem) = &self.stage else { return false };
+        let first = self.decision.is_none() && self.solution.is_none();
+        let options = &self.options.minimizer;
+        let allowed = options.method == Method::Hybrid && self.options.warm_up == WarmUpRule::Auto && !options.endless();
+        let reason = stalled.map(|summary| summary.reason.clone()).or_else(|| tandem.creeps());
+        let (true, Some(reason), Some(start)) = (first && allowed && self.passes_left() > 1, reason, tandem.start())
+        else {
+            return false;
+        };
+        let best = stalled.cloned().or_else(|| tandem.interrupt(&reason)).expect("its start has been evaluated");
+        let parameters = self.parameters.starting_at(&start.theta);
+        let warm_up = self.warm_up(&parameters).known(start.normal);
+        if warm_up.iterations() == 0 && warm_up.ended().is_some() {
+            self.decide(false, &format!("{reason}; but {}", warm_up.ended().unwrap_or_default()));
+            return false;
+        }
+        let tandem = stalled.is_none().then(|| tandem.clone());
+        self.left = Some(Left { tandem, best });
+        self.decide(true, &reason);
+        self.iterations = 0;
+        self.stage = Stage::WarmUp(warm_up);
+        true
+    }
+
+    /// The better of a refinement's end and of what was left for it; `None` if what was left goes on.
+    fn settle_with_left(&mut self, summary: Summary) -> Option<Summary> {
+        let Some(mut left) = self.left.take() else { return Some(summary) };
+        let resumed = left.tandem.take();
+        if summary.better_than(&left.best) {
+            return Some(summary);
+        }
+        let Some(mut tandem) = resumed.filter(|_| self.passes_left() > 0) else { return Some(left.best) };
+        self.notes.push("the refinement that was left stands lower and goes on".into());
+        tandem.allow(self.passes_left());
+        self.stage = Stage::Refine(tandem);
+        self.left = Some(Left { tandem: None, best: summary });
+        None
+    }
+
     fn after_refine(&mut self, summary: Summary) {
+        if summary.status == Status::Stalled && self.rescue(Some(&summary)) {
+            return;
+        }
+        let Some(summary) = self.settle_with_left(summary) else { return };
         self.iterations = summary.iterations;
         let settle = self.options.scale == ScaleRule::Mad && summary.status == Status::Converged;
         if settle {
@@ -206,7 +358,11 @@ impl Hybrid {
     fn finish(&mut self, solution: Summary) {
         let wanted = self.options.scores && solution.normal.is_finite();
         self.stage = if wanted { Stage::Finish } else { Stage::Over };
-        self.solution = Some(Summary { passes: self.passes, ..solution });
+        let mut solution = Summary { passes: self.passes, ..solution };
+        if solution.status == Status::MaxPasses && self.passes_left() == 0 {
+            solution.reason = format!("max_passes: all {} passes are used", self.passes);
+        }
+        self.solution = Some(solution);
     }
 
     /// Leaves a stage that is over.
@@ -216,6 +372,7 @@ impl Hybrid {
                 let (theta, estimate) = (stage.theta().to_vec(), stage.estimate());
                 self.after_scale(&theta, estimate.expect("an estimate that asks for nothing more is complete"));
             }
+            Stage::WarmUp(stage) => self.after_warm_up(stage.clone()),
             Stage::Refine(stage) => {
                 let summary = stage.summary().expect("a minimizer that asks for nothing more has ended");
                 self.after_refine(self.total(summary));
@@ -229,6 +386,7 @@ impl Procedure for Hybrid {
     fn demand(&self) -> Option<Request> {
         match &self.stage {
             Stage::Scale(stage) => stage.demand(),
+            Stage::WarmUp(stage) => stage.demand(),
             Stage::Refine(stage) => stage.demand(),
             Stage::Finish => {
                 let solution = self.solution.as_ref().expect("a fit finishes at its solution");
@@ -242,7 +400,15 @@ impl Procedure for Hybrid {
         self.passes += 1;
         let last = match (&mut self.stage, answer) {
             (Stage::Scale(stage), answer) => taken(stage, answer),
-            (Stage::Refine(stage), answer) => taken(stage, answer),
+            (Stage::WarmUp(stage), answer) => taken(stage, answer),
+            (Stage::Refine(stage), answer) => {
+                let last = taken(stage, answer);
+                self.notes.extend(stage.take_note());
+                if stage.demand().is_some() {
+                    self.rescue(None);
+                }
+                last
+            }
             (Stage::Finish, Answer::Scores(scores)) => {
                 self.scores = Some(scores);
                 self.stage = Stage::Over;

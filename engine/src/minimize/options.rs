@@ -9,12 +9,14 @@ use crate::params::Parameters;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
-    /// What the problem needs; at present the bounded trust region of `trf` from the first pass on.
+    /// What the problem needs: the bounded trust region of `trf`, and from a start that proves difficult the phases of
+    /// [`crate::hybrid`].
     #[default]
     Hybrid,
-    /// Levenberg-Marquardt as Moré defined it: no bounds, no loss but linear.
+    /// Levenberg-Marquardt as Moré defined it and MINPACK has it, first radius included: no bounds, no loss but linear.
     Lm,
-    /// The same trust region with bounds, by an active set.
+    /// A trust region with bounds by an active set, a short first step, corrections of rejected trials and secant
+    /// curvature, from the first pass on.
     Trf,
 }
 
@@ -22,6 +24,22 @@ impl Method {
     /// All methods with the names used in job files and flags.
     pub const NAMES: [(&'static str, Method); 3] =
         [("hybrid", Method::Hybrid), ("lm", Method::Lm), ("trf", Method::Trf)];
+}
+
+/// How a step is found inside the radius.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Descent {
+    /// By damping: the step that minimises the model inside the radius.
+    #[default]
+    Lm,
+    /// On the path of two legs, along the gradient and on to the Gauss-Newton step. One factorisation a step.
+    Dogleg,
+}
+
+impl Descent {
+    /// Both with the names used in job files.
+    pub const NAMES: [(&'static str, Descent); 2] = [("lm", Descent::Lm), ("dogleg", Descent::Dogleg)];
 }
 
 /// When to stop, and how to seek. Tolerances are relative and scale-free; 0 switches a test off.
@@ -38,11 +56,18 @@ pub struct Options {
     pub gtol: f64,
     /// Passes allowed, at least 1. With all tolerances 0 exactly so many are run.
     pub max_passes: u64,
+    /// How a step is found inside the radius.
+    pub descent: Descent,
+    /// First radius, relative to `|D theta|`, or absolute where theta is 0; none: what has proved good for the method.
+    pub first_radius: Option<f64>,
+    /// The damping never falls below this, in units of the squares of the columns' lengths. 0: Gauss-Newton steps near the
+    /// minimum. The minimum does not depend on it, the way there does.
+    pub regularization: f64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { method: Method::Hybrid, xtol: 1e-10, ftol: 1e-10, gtol: 1e-10, max_passes: 200 }
+        Self { method: Method::Hybrid, xtol: 1e-10, ftol: 1e-10, gtol: 1e-10, max_passes: 200, descent: Descent::Lm, first_radius: None, regularization: 0.0 }
     }
 }
 
@@ -58,6 +83,8 @@ pub enum OptionsError {
     Tolerance { name: &'static str, value: f64 },
     #[error("the linear loss has no scale to estimate; expected a robust loss, or no \"mad\" as its scale")]
     ScaleOfLinear,
+    #[error("first radius = {value}: expected a finite number above 0")]
+    FirstRadius { value: f64 },
     #[error("max_passes = 0: at least one pass is needed to evaluate the start")]
     NoPasses,
 }
@@ -65,10 +92,18 @@ pub enum OptionsError {
 impl Options {
     /// Refuses what contradicts itself or the problem.
     pub fn check(&self, parameters: &Parameters, loss: &Loss) -> Result<(), OptionsError> {
-        for (name, value) in [("xtol", self.xtol), ("ftol", self.ftol), ("gtol", self.gtol)] {
+        for (name, value) in [
+            ("xtol", self.xtol),
+            ("ftol", self.ftol),
+            ("gtol", self.gtol),
+            ("regularization", self.regularization),
+        ] {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(OptionsError::Tolerance { name, value });
             }
+        }
+        if let Some(value) = self.first_radius.filter(|radius| !(radius.is_finite() && *radius > 0.0)) {
+            return Err(OptionsError::FirstRadius { value });
         }
         if self.max_passes == 0 {
             return Err(OptionsError::NoPasses);
@@ -87,7 +122,7 @@ impl Options {
     }
 
     /// Every test is off: all passes are run, whatever happens.
-    pub(super) fn endless(&self) -> bool {
+    pub(crate) fn endless(&self) -> bool {
         self.xtol == 0.0 && self.ftol == 0.0 && self.gtol == 0.0
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct Trial {
     /// `|D s|`.
     pub(super) length: f64,
     pub(super) damping: f64,
+    /// Whether radius or regularization cut the step.
+    pub(super) cut: bool,
     /// The model's own step: cut neither by the radius nor by a bound on the way, and no correction.
     pub(super) full: bool,
     pub(super) predicted: f64,
@@ -44,7 +46,7 @@ impl Minimizer {
         if self.bent_at(&best) {
             model = model.bent(&self.bend, &self.scale);
         }
-        let step = model.step(self.radius);
+        let step = model.step(self.radius, self.options.descent, self.options.regularization);
         let theta = self.landing(&best.theta, &step);
         if !self.options.endless() && (theta == best.theta || step.length <= f64::EPSILON * best.theta_length) {
             return self.give_up(best);
@@ -54,6 +56,7 @@ impl Minimizer {
             theta,
             length: step.length,
             damping: step.damping,
+            cut: step.cut,
             full: step.is_full(),
             predicted: model.reduction(&taken).max(0.0),
             slope: model.slope(&taken),
@@ -68,7 +71,7 @@ impl Minimizer {
     /// Sethna, arXiv:1201.5885), without a further evaluation. It is tried once, if the trial's own model promises that
     /// the corrected point is better than the best. In the NIST fits it saves a third of all passes.
     pub(super) fn correction(&self, best: &Point, arrived: &Point, gain: &Gain, fallback: f64) -> Option<Trial> {
-        if self.trial.fallback.is_some() || self.bent_at(best) || gain.drowned() {
+        if self.options.plain() || self.trial.fallback.is_some() || self.bent_at(best) || gain.drowned() {
             return None;
         }
         let before = Model::new(&best.normal, &best.theta, &self.scale, &self.lower, &self.upper);
@@ -97,7 +100,7 @@ impl Minimizer {
     fn bent_at(&self, best: &Point) -> bool {
         let slow = self.trial.predicted <= BENT_GAIN * best.normal.cost;
         let limit = if slow { BENT_OFFSET_SLOW } else { BENT_OFFSET };
-        self.bend.active() && best.offset() <= limit
+        self.bend.active() && best.offset() <= limit && !self.options.plain()
     }
 
     /// Which model foretold this trial better? And if it was accepted, what does it say about the curvature?

@@ -61,7 +61,8 @@ impl Memory {
         }
         q.iter_mut().for_each(|v| *v *= size);
         for ((s, y, curvature), part) in pairs.iter().zip(parts.into_iter().rev()) {
-            add(&mut q, part - dot(y, &q) / curvature, s);
+            let factor = part - dot(y, &q) / curvature;
+            add(&mut q, factor, s);
         }
         q.iter_mut().for_each(|v| *v = -*v);
         q.iter().all(|v| v.is_finite()).then_some(q)
