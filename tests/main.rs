@@ -11,5 +11,6 @@ mod nist_problems;
 mod parity;
 mod processes;
 mod program;
+mod stopping;
 mod support;
 mod tidy;

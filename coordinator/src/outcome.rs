@@ -236,6 +236,7 @@ impl From<CrewError> for RunError {
     fn from(error: CrewError) -> Self {
         match error {
             CrewError::Data(error) => Self::Data(error),
+            CrewError::Stopped(reason) => Self::Interrupted { reason },
             other => Self::Crew(other),
         }
     }
@@ -249,6 +250,7 @@ impl RunError {
             Self::Covariance(_) | Self::StartNotFinite { .. } | Self::Listen { .. } => 2,
             Self::Crew(CrewError::Launch(error)) => error.exit_code(),
             Self::Crew(CrewError::Data(_)) => 2,
+            Self::Crew(CrewError::Stopped(_)) => 75,
             Self::Crew(CrewError::Lost { .. }) => 4,
             Self::Crew(CrewError::Bug { .. }) => 1,
             Self::Interrupted { .. } => 75,

@@ -36,6 +36,10 @@ impl Observer for Watchers<'_> {
         self.0.iter_mut().for_each(|watcher| watcher.note(level, text));
     }
 
+    fn stop(&mut self) -> Option<String> {
+        self.0.iter_mut().find_map(|watcher| watcher.stop())
+    }
+
     fn finished(&mut self, outcome: &Outcome) {
         self.0.iter_mut().for_each(|watcher| watcher.finished(outcome));
     }

@@ -21,9 +21,9 @@
 //!
 //! // Five points on y = 2 exp(-t).
 //! let t: Vec<f64> = (0..5).map(f64::from).collect();
-//! let y = t.iter().map(|t| 2.0 * (-t).exp()).collect();
+//! let y = t.iter().map(|t| 2.0 * (-t).exp()).collect::<Vec<f64>>().into();
 //! let counts = Counts { used: 5, masked: 0, nonfinite: 0 };
-//! let tile = Tile { index: 0, x: vec![t], y, inverse_sigma: None, counts };
+//! let tile = Tile { index: 0, x: vec![t.into()], y, inverse_sigma: None, counts };
 //!
 //! let variables = ["t".to_string()];
 //! let model = Model::parse("a*exp(-b*t)", &Names { variables: &variables, parameters: &[] })?;
@@ -67,5 +67,6 @@ pub mod models;
 pub mod normal;
 pub mod params;
 pub mod procedure;
+pub mod real;
 pub mod summary;
 pub mod tape;

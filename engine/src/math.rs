@@ -2,12 +2,22 @@
 //!
 //! [`exp`] is a chain of fused multiply-adds without branches, which the compiler turns into vectors. The others come from
 //! `libm` (pure Rust, no call into the host's C library). Either way a model has the same bits on every host of a device
-//! class. Faster forms of the others replace them here and nowhere else.
+//! class. Faster forms of the others replace them here and nowhere else. [`single`] holds the same functions in f32.
+
+pub mod single;
+
+use crate::real::Real;
 
 pub use libm::{
-    acos, asin, atan, atan2, cbrt, cos, cosh, erf, erfc, expm1, hypot, log, log1p, log2, log10, pow, sin, sinh, sqrt,
-    tan, tanh,
+    acos, asin, atan, atan2, cbrt, cos, cosh, erf, erfc, expm1, hypot, log, log1p, log2, log10, pow, sin, sinh, tan,
+    tanh,
 };
+
+/// The square root, which IEEE 754 rounds correctly everywhere; the compiler turns it into vectors.
+#[inline(always)]
+pub fn sqrt(x: f64) -> f64 {
+    x.sqrt()
+}
 
 /// `e^x`, within 1 ulp of the exact value.
 ///
@@ -86,20 +96,21 @@ pub fn sinc_slope(x: f64) -> f64 {
 }
 
 /// `x^n` by repeated squaring, `1/x^|n|` for negative `n`, 1 for `n = 0`.
-pub fn pow_int(x: f64, n: i32) -> f64 {
+#[inline(always)]
+pub fn pow_int<T: Real>(x: T, n: i32) -> T {
     let mut exponent = n.unsigned_abs();
     let mut square = x;
-    let mut product = 1.0;
+    let mut product = T::ONE;
     while exponent > 0 {
         if exponent & 1 == 1 {
-            product *= square;
+            product = product * square;
         }
         exponent >>= 1;
         if exponent > 0 {
-            square *= square;
+            square = square * square;
         }
     }
-    if n < 0 { 1.0 / product } else { product }
+    if n < 0 { T::ONE / product } else { product }
 }
 
 #[cfg(test)]

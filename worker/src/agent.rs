@@ -5,6 +5,7 @@ use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ use tracing::{debug, info, warn};
 
 use crate::generation::{self, Generation, Member};
 use crate::handshake::{self, HandshakeError, Purpose};
-use crate::load::{Plan, load};
+use crate::load::{LoadError, Plan, load};
 use crate::mesh;
 use crate::pool::Pool;
 use crate::protocol::codec::{FrameError, receive, send};
@@ -263,8 +264,12 @@ fn load_store(
         nonfinite: work.nonfinite,
         threads,
         progress: &progress,
+        stop: &AtomicBool::new(false),
     };
-    let loaded = load(&plan)?;
+    let loaded = load(&plan).map_err(|error| match error {
+        LoadError::Data(error) => error,
+        LoadError::Stopped => unreachable!("nobody stops an agent while it reads but by ending it"),
+    })?;
     let tiles = tile_count(dataset.n_points(), work.tile_points);
     info!(tiles = loaded.tiles.len(), points = loaded.counts.used, threads, "points are loaded");
     let pool = Pool::new(&Blocks::new(), &program, loaded.tiles, tiles, threads).map_err(|error| {

@@ -4,7 +4,7 @@
 //! the first in the dataset's order is reported, however the threads raced: a run is given up only if an earlier one failed.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nlsq_engine::data::shard::load_tiles;
@@ -28,6 +28,19 @@ pub struct Plan<'a> {
     pub threads: usize,
     /// Told the number of points read so far, now and then, from any thread.
     pub progress: &'a (dyn Fn(u64) + Sync),
+    /// Looked at before each run: once it is true, reading ends with [`LoadError::Stopped`].
+    pub stop: &'a AtomicBool,
+}
+
+/// Why there are no tiles.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The data were refused.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Reading was stopped from outside.
+    #[error("reading was stopped")]
+    Stopped,
 }
 
 /// The tiles, and what was learnt while reading them.
@@ -55,7 +68,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Reads the tiles of a plan.
-pub fn load(plan: &Plan<'_>) -> Result<Loaded, DataError> {
+pub fn load(plan: &Plan<'_>) -> Result<Loaded, LoadError> {
     let shared = Shared {
         plan,
         runs: runs(plan),
@@ -75,7 +88,10 @@ pub fn load(plan: &Plan<'_>) -> Result<Loaded, DataError> {
         shared.read_runs();
     });
     if let Some((_, error)) = lock(&shared.failed).take() {
-        return Err(error);
+        return Err(error.into());
+    }
+    if plan.stop.load(Ordering::Relaxed) {
+        return Err(LoadError::Stopped);
     }
     let tiles = std::mem::take(&mut *lock(&shared.tiles));
     let mut counts = Counts::default();
@@ -109,7 +125,7 @@ impl Shared<'_> {
     fn read_runs(&self) {
         loop {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(run) = self.runs.get(index) else { return };
+            let Some(run) = self.runs.get(index).filter(|_| !self.plan.stop.load(Ordering::Relaxed)) else { return };
             if lock(&self.failed).as_ref().is_some_and(|(failed, _)| *failed < index) {
                 return;
             }

@@ -32,6 +32,8 @@ const PROBE_LIMIT: Duration = Duration::from_millis(100);
 /// What one read of the data shows.
 struct Reading {
     counts: Counts,
+    /// Of the columns of all tiles.
+    bytes: usize,
     seconds: f64,
     /// Points for the gradient check, one value a variable.
     points: Vec<Vec<f64>>,
@@ -70,13 +72,14 @@ fn read(job: &Job, dataset: &Dataset) -> Result<Reading, JobError> {
     // points from evenly spaced tiles, as many from each
     let every = tiles.div_ceil(GRADIENT_POINTS as u64).max(1);
     let from_each = GRADIENT_POINTS.div_ceil(usize::try_from(tiles.div_ceil(every)).unwrap_or(usize::MAX)).max(1);
-    let mut reading = Reading { counts: Counts::default(), seconds: 0.0, points: Vec::new(), probe: None };
+    let mut reading = Reading { counts: Counts::default(), bytes: 0, seconds: 0.0, points: Vec::new(), probe: None };
     let started = Instant::now();
     load_tiles(dataset, 0..tiles, job.fit.tile_points, job.fit.nonfinite, &mut |tile: Tile| {
         reading.counts.merge(&tile.counts);
+        reading.bytes += tile.bytes();
         if tile.index.is_multiple_of(every) {
             let step = tile.y.len().div_ceil(from_each).max(1);
-            reading.points.extend((0..tile.y.len()).step_by(step).map(|i| tile.x.iter().map(|x| x[i]).collect()));
+            reading.points.extend((0..tile.y.len()).step_by(step).map(|i| tile.x.iter().map(|x| x.at(i)).collect()));
         }
         if reading.probe.as_ref().is_none_or(|probe| probe.y.len() < tile.y.len()) {
             reading.probe = Some(tile);
@@ -105,8 +108,8 @@ fn write_data(text: &mut String, job: &Job, reading: &Reading) {
     let Counts { used, masked, nonfinite } = reading.counts;
     let weighted = job.data.sigma.is_some() || job.data.weights.is_some();
     let columns = job.model.variables.len() + 1 + usize::from(weighted);
-    let bytes_per_point = columns * size_of::<f64>();
-    let memory = u128::from(used) * bytes_per_point as u128;
+    // a column takes 4 bytes a point in tiles where that is exact, else 8
+    let bytes_per_point = reading.bytes as f64 / used.max(1) as f64;
     let _ = writeln!(
         text,
         "points      {} = {} used + {} masked + {} not finite",
@@ -119,8 +122,9 @@ fn write_data(text: &mut String, job: &Job, reading: &Reading) {
     let _ = writeln!(text, "tiles       {} of {} points", grouped(tiles), grouped(job.fit.tile_points));
     let _ = writeln!(
         text,
-        "memory      {} for all workers together: {columns} columns, {bytes_per_point} bytes a point",
-        bytes_text(memory)
+        "memory      {} for all workers together: {columns} columns, {} bytes a point",
+        bytes_text(reading.bytes as u128),
+        number((bytes_per_point * 10.0).round() / 10.0)
     );
     let rate = reading.counts.points() as f64 / reading.seconds.max(1e-9) / 1e6;
     let _ = writeln!(text, "read in     {:.3} s by one thread ({rate:.1} M points/s)", reading.seconds);

@@ -5,6 +5,7 @@ use std::path::Path;
 use nlsq_engine::summary::Status;
 
 use super::output::print;
+use super::signals::Signals;
 use super::{Failure, INTERRUPTED, JobArgs, NOT_CONVERGED, REFUSED};
 use crate::config::{Job, JobError};
 use crate::outcome::{Level, Observer, Outcome, RunError};
@@ -21,7 +22,8 @@ pub(super) fn fit(arguments: &JobArgs) -> Result<u8, Failure> {
     let mut history = History::default();
     let mut progress = progress::on_stderr(job.output.progress, job.fit.options.minimizer.max_passes);
 
-    let mut watchers = Watchers(vec![&mut log, &mut history, progress.as_mut()]);
+    let mut signals = Signals::listen();
+    let mut watchers = Watchers(vec![&mut log, &mut history, progress.as_mut(), &mut signals]);
     for warning in job.parse_model().warnings() {
         watchers.note(Level::Warn, &format!("the model: {warning}"));
     }

@@ -5,6 +5,7 @@ mod commands;
 mod fit;
 mod message;
 mod output;
+mod signals;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

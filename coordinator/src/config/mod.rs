@@ -334,7 +334,7 @@ fn read_fit(settings: &Settings) -> Result<FitSettings, JobError> {
                 gtol: tolerance("gtol"),
                 max_passes,
             },
-            costing: Costing { loss },
+            costing: Costing { loss, ..Costing::default() },
             scale,
             scores: false,
         },

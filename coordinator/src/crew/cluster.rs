@@ -193,6 +193,7 @@ impl Cluster {
                 Ok(Event::Closed { id, .. }) => self.members.retain(|agent| agent.id != id),
                 Err(_) => {}
             }
+            stopped(observer)?;
             let joined = self.members.len();
             if let Some(cause) = self.first_death() {
                 return Err(LaunchError::Died { joined, expected: min, cause }.into());
@@ -371,6 +372,7 @@ impl Crew for Cluster {
                 News::Lost(cause) => return Err(lost("while loading", cause)),
                 News::Response(..) => {}
                 News::Tick => {
+                    stopped(observer)?;
                     let points = points.iter().sum();
                     // That all are read is said once, by the fit.
                     if points < self.n_points {
@@ -447,6 +449,11 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         self.dismiss();
     }
+}
+
+/// Whether the observer wants to stop.
+fn stopped(observer: &mut dyn Observer) -> Result<(), CrewError> {
+    observer.stop().map_or(Ok(()), |reason| Err(CrewError::Stopped(reason)))
 }
 
 /// What one worker's loading came to.

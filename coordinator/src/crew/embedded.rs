@@ -1,6 +1,7 @@
 //! One process: every tile in this process, evaluated on its own threads, through the same dataflow.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use nlsq_engine::data::source::{DataError, TileSource};
 use nlsq_engine::data::tile::tile_count;
@@ -8,7 +9,7 @@ use nlsq_engine::kernel::Backend;
 use nlsq_engine::kernel::blocks::Blocks;
 use nlsq_operators::{Passes, driver};
 use nlsq_worker::generation::{self, Generation, Member, Running};
-use nlsq_worker::load::{self, Plan};
+use nlsq_worker::load::{self, LoadError, Plan};
 use nlsq_worker::pool::Pool;
 
 use super::{Crew, CrewError, Loaded};
@@ -48,7 +49,7 @@ impl Crew for Embedded {
     fn load(&mut self, observer: &mut dyn Observer) -> Result<Loaded, CrewError> {
         let all = 0..self.tiles;
         let total = self.source.n_points();
-        let loaded = super::progress::watched(total, observer, |progress: &(dyn Fn(u64) + Sync)| {
+        let read = |progress: &(dyn Fn(u64) + Sync), stop: &AtomicBool| {
             load::load(&Plan {
                 source: self.source.as_ref(),
                 shards: std::slice::from_ref(&all),
@@ -56,8 +57,14 @@ impl Crew for Embedded {
                 nonfinite: self.problem.nonfinite,
                 threads: self.threads,
                 progress,
+                stop,
             })
-        })?;
+        };
+        let loaded = match super::progress::watched(total, observer, read) {
+            (Ok(loaded), _) => loaded,
+            (Err(LoadError::Data(error)), _) => return Err(error.into()),
+            (Err(LoadError::Stopped), reason) => return Err(CrewError::Stopped(reason.unwrap_or_default())),
+        };
         let statistics = super::fold_statistics(self.tiles, loaded.statistics);
         let pool = Pool::new(&Blocks::new(), &self.problem.program, loaded.tiles, self.tiles, self.threads);
         let refused = |error| {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -110,6 +111,8 @@ fn spawn(program: &Path, coordinator: SocketAddr, secret: &Secret) -> io::Result
         .args(["--token-file", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
+        // a Ctrl-C at the terminal is for the coordinator alone, which ends the fit in order and sends its workers home
+        .process_group(0)
         .spawn()?;
     let mut stdin = child.stdin.take().expect("standard input is piped");
     // Fails if the child is dead already; its exit status then says more than a broken pipe.

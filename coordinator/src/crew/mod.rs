@@ -41,6 +41,9 @@ pub enum CrewError {
     /// The crew did not come together.
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    /// The observer wanted to stop while points were read.
+    #[error("stopped while points were read: {0}")]
+    Stopped(String),
     /// This process alone failed: a bug.
     #[error("the dataflow failed {during}: {cause}")]
     Bug {

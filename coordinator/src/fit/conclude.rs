@@ -8,8 +8,18 @@ use super::Problem;
 use crate::crew::Crew;
 use crate::outcome::{Outcome, ParameterOutcome, Seconds};
 
+/// Where the procedures came to.
+pub(super) struct Solution {
+    pub(super) summary: Summary,
+    /// The sum of score times score', if it was asked for.
+    pub(super) scores: Option<Vec<f64>>,
+    /// Passes of each phase.
+    pub(super) phases: Vec<(Phase, u64)>,
+}
+
 /// The covariance; all unknown where the normal equations are not finite.
-pub(super) fn known(problem: &Problem, summary: &Summary) -> Result<Covariance, CovarianceError> {
+pub(super) fn known(problem: &Problem, solution: &Solution) -> Result<Covariance, CovarianceError> {
+    let summary = &solution.summary;
     let variance = if problem.absolute_sigma { Variance::Absolute } else { Variance::Estimated };
     let p = problem.parameters.all().len();
     match covariance(&problem.parameters, &summary.normal, &summary.at_bound, variance) {
@@ -30,11 +40,11 @@ pub(super) fn outcome(
     problem: &Problem,
     crew: &dyn Crew,
     statistics: &YStatistics,
-    summary: Summary,
-    phases: Vec<(Phase, u64)>,
+    solution: Solution,
     covariance: Covariance,
     seconds: Seconds,
 ) -> Outcome {
+    let Solution { summary, phases, .. } = solution;
     let values = problem.parameters.expand(&summary.theta);
     let mut at_bound = vec![None; values.len()];
     for (&j, side) in problem.parameters.free().iter().zip(&summary.at_bound) {

@@ -20,6 +20,7 @@ pub use problem::{Problem, ProblemError, problem_of};
 use crate::config::Job;
 use crate::crew::{Cluster, ClusterOptions, Crew, Embedded, Loaded, Workers};
 use crate::outcome::{About, Level, Observer, Outcome, RunError, Seconds};
+use conclude::Solution;
 use session::{PassTimes, Session, Stop};
 
 /// Runs a job to its outcome. Not converging is an outcome, not an error.
@@ -104,8 +105,10 @@ fn fit_with(
         count: 0,
     };
     let solved = solve(&mut session, problem, &loaded);
-    let Session { times, phases, .. } = session;
-    let (summary, _scores) = match solved {
+    let Session { times, phases, passes, .. } = session;
+    // the generation ends when nobody can ask it any more
+    drop(passes);
+    let (summary, scores) = match solved {
         Ok(solved) => solved,
         Err(Stop::Aborted) => return Err(crew.lost().into()),
         Err(Stop::Asked(reason)) => return Err(RunError::Interrupted { reason }),
@@ -115,7 +118,8 @@ fn fit_with(
         // The result is complete by its data; a worker that stumbled on its way out takes nothing from it.
         observer.note(Level::Warn, &error.to_string());
     }
-    let covariance = conclude::known(problem, &summary)?;
+    let solution = Solution { summary, scores, phases };
+    let covariance = conclude::known(problem, &solution)?;
     let seconds = Seconds {
         total: began.elapsed().as_secs_f64(),
         read: read.as_secs_f64(),
@@ -123,7 +127,7 @@ fn fit_with(
         reduce: times.total.saturating_sub(times.compute).as_secs_f64(),
         checkpoint: 0.0,
     };
-    Ok(conclude::outcome(problem, crew, &loaded.statistics, summary, phases, covariance, seconds))
+    Ok(conclude::outcome(problem, crew, &loaded.statistics, solution, covariance, seconds))
 }
 
 fn about(problem: &Problem, source: &dyn TileSource, crew: &dyn Crew) -> About {

@@ -11,6 +11,7 @@ pub mod describe;
 pub mod guard;
 pub mod manifest;
 pub mod memory;
+pub mod numbers;
 pub mod shard;
 pub mod source;
 pub mod spec;

@@ -2,9 +2,11 @@
 //!
 //! A point is masked, else not finite, else used, in this order. Masked: its mask is 0 or false. Not finite: a NaN, an
 //! infinity or a missing value in x, y, sigma (or weight) or the mask itself. Used points carry 1/sigma, or sqrt(w).
+//! A tile keeps its columns in the fewest bytes that hold them exactly ([`super::numbers`]).
 
 use std::ops::Range;
 
+use super::numbers::{Numbers, Weights, narrow};
 use super::source::{Block, DataError, TileSource, Weighting};
 use super::tile::{NonFinite, Tile};
 use crate::normal::Counts;
@@ -21,7 +23,7 @@ pub fn load_tiles(
     assert!(tile_points > 0, "a tile has points");
     let end = tiles.end.saturating_mul(tile_points).min(source.n_points());
     let rows = (tiles.start * tile_points).min(end)..end;
-    let mut loader = Loader { source, nonfinite, row: rows.start, tile: None };
+    let mut loader = Loader::new(source, nonfinite, rows.start);
     source.scan(rows.clone(), &mut |block| {
         assert_eq!(block.first_row, loader.row, "a source yields its rows in order");
         let n = block.columns[0].len();
@@ -29,7 +31,7 @@ pub fn load_tiles(
         while at < n {
             let tile_end = (loader.row / tile_points + 1) * tile_points;
             let take = (tile_end.min(end) - loader.row).min((n - at) as u64) as usize;
-            loader.take(&block, at..at + take, tile_points.min(end - loader.row / tile_points * tile_points))?;
+            loader.take(&block, at..at + take)?;
             at += take;
             if loader.row == tile_end || loader.row == end {
                 sink(loader.finish((loader.row - 1) / tile_points));
@@ -52,7 +54,12 @@ struct Loader<'a> {
     nonfinite: NonFinite,
     /// The next row.
     row: u64,
-    tile: Option<Tile>,
+    /// The used points of the tile that is being filled: the columns of the layout but the mask. Mostly the same memory for
+    /// every tile.
+    columns: Vec<Vec<f64>>,
+    /// Their 1/sigma, where they are weighted.
+    inverse_sigma: Vec<f64>,
+    counts: Counts,
 }
 
 /// What becomes of a point.
@@ -63,16 +70,21 @@ enum Verdict {
     NotFinite(usize),
 }
 
-impl Loader<'_> {
-    /// Adds the points `range` of a block to the tile that is being filled, of which at most `most` points are to come.
-    fn take(&mut self, block: &Block<'_>, range: Range<usize>, most: u64) -> Result<(), DataError> {
+impl<'a> Loader<'a> {
+    fn new(source: &'a dyn TileSource, nonfinite: NonFinite, row: u64) -> Self {
+        let kept = source.layout().width() - usize::from(source.layout().mask.is_some());
+        let (columns, inverse_sigma) = (vec![Vec::new(); kept], Vec::new());
+        Self { source, nonfinite, row, columns, inverse_sigma, counts: Counts::default() }
+    }
+
+    /// Adds the points `range` of a block to the tile that is being filled.
+    fn take(&mut self, block: &Block<'_>, range: Range<usize>) -> Result<(), DataError> {
         let layout = self.source.layout();
         let columns: Vec<&[f64]> = block.columns.iter().map(|column| &column[range.clone()]).collect();
         assert_eq!(columns.len(), layout.width(), "a block has the columns of its layout");
-        let mut tile = self.tile.take().unwrap_or_else(|| self.empty(most as usize));
         let n = range.len();
         if layout.mask.is_none() && columns.iter().all(|column| all_finite(column)) {
-            self.extend(&mut tile, &columns)?;
+            self.extend(&columns)?;
         } else {
             // longest stretches of used points at once
             let mut from = 0;
@@ -83,7 +95,7 @@ impl Loader<'_> {
                 }
                 let stretch: Vec<&[f64]> = columns.iter().map(|column| &column[from..i]).collect();
                 self.row += from as u64;
-                let extended = self.extend(&mut tile, &stretch);
+                let extended = self.extend(&stretch);
                 self.row -= from as u64;
                 extended?;
                 from = i + 1;
@@ -92,36 +104,39 @@ impl Loader<'_> {
                     Verdict::NotFinite(column) if self.nonfinite == NonFinite::Error => {
                         return Err(self.not_finite(i, column, columns[column][i]));
                     }
-                    Verdict::NotFinite(_) => tile.counts.nonfinite += 1,
-                    _ => tile.counts.masked += 1,
+                    Verdict::NotFinite(_) => self.counts.nonfinite += 1,
+                    _ => self.counts.masked += 1,
                 }
             }
         }
         self.row += n as u64;
-        self.tile = Some(tile);
         Ok(())
     }
 
-    /// The tile that is being filled, now complete.
+    /// The tile that was being filled, now complete; begins the next one.
     fn finish(&mut self, index: u64) -> Tile {
-        let mut tile = self.tile.take().unwrap_or_else(|| self.empty(0));
-        tile.index = index;
-        for column in tile.x.iter_mut().chain([&mut tile.y]).chain(&mut tile.inverse_sigma) {
-            column.shrink_to_fit();
-        }
-        tile
+        let n_variables = self.source.layout().variables.len();
+        let inverse_sigma = match self.source.layout().weighting {
+            Weighting::None => None,
+            Weighting::Sigma(_) => Some(self.weights(Weights::Sigma)),
+            Weighting::Weights(_) => Some(self.weights(Weights::Square)),
+        };
+        let mut packed = self.columns[..=n_variables].iter_mut().map(Numbers::pack);
+        let x = packed.by_ref().take(n_variables).collect();
+        let y = packed.next().expect("a layout has a response");
+        Tile { index, x, y, inverse_sigma, counts: std::mem::take(&mut self.counts) }
     }
 
-    fn empty(&self, capacity: usize) -> Tile {
-        let layout = self.source.layout();
-        let column = || Vec::with_capacity(capacity);
-        Tile {
-            index: 0,
-            x: layout.variables.iter().map(|_| column()).collect(),
-            y: column(),
-            inverse_sigma: (layout.weighting != Weighting::None).then(column),
-            counts: Counts::default(),
-        }
+    /// 1/sigma in the fewest bytes: as it is, or as the column that was given.
+    fn weights(&mut self, given: fn(Vec<f32>) -> Weights) -> Weights {
+        let column = self.columns.last_mut().expect("the column after y");
+        let packed = match (narrow(&self.inverse_sigma), narrow(column)) {
+            (None, Some(narrow)) => given(narrow),
+            _ => Weights::Inverse(Numbers::pack(&mut self.inverse_sigma)),
+        };
+        column.clear();
+        self.inverse_sigma.clear();
+        packed
     }
 
     fn judge(&self, columns: &[&[f64]], i: usize) -> Verdict {
@@ -137,25 +152,27 @@ impl Loader<'_> {
     }
 
     /// Appends used points, the first of which is row `self.row`.
-    fn extend(&self, tile: &mut Tile, columns: &[&[f64]]) -> Result<(), DataError> {
-        let n_variables = tile.x.len();
-        for (x, column) in tile.x.iter_mut().zip(columns) {
-            x.extend_from_slice(column);
+    fn extend(&mut self, columns: &[&[f64]]) -> Result<(), DataError> {
+        for (kept, column) in self.columns.iter_mut().zip(columns) {
+            kept.extend_from_slice(column);
         }
-        tile.y.extend_from_slice(columns[n_variables]);
-        tile.counts.used += columns[n_variables].len() as u64;
-        let Some(inverse_sigma) = &mut tile.inverse_sigma else { return Ok(()) };
+        let n_variables = self.source.layout().variables.len();
+        self.counts.used += columns[n_variables].len() as u64;
+        let by_weights = match self.source.layout().weighting {
+            Weighting::None => return Ok(()),
+            Weighting::Sigma(_) => false,
+            Weighting::Weights(_) => true,
+        };
         let given = columns[n_variables + 1];
-        let from = inverse_sigma.len();
-        let by_weights = matches!(self.source.layout().weighting, Weighting::Weights(_));
+        let from = self.inverse_sigma.len();
         if by_weights {
-            inverse_sigma.extend(given.iter().map(|w| w.sqrt()));
+            self.inverse_sigma.extend(given.iter().map(|w| w.sqrt()));
         } else {
-            inverse_sigma.extend(given.iter().map(|sigma| 1.0 / sigma));
+            self.inverse_sigma.extend(given.iter().map(|sigma| 1.0 / sigma));
         }
         // a negative weight has a NaN for a root; 1/sigma overflows below 5.6e-309
         let lawful = |(value, inverse): (&f64, &f64)| *value > 0.0 && inverse.is_finite();
-        match given.iter().zip(&inverse_sigma[from..]).position(|pair| !lawful(pair)) {
+        match given.iter().zip(&self.inverse_sigma[from..]).position(|pair| !lawful(pair)) {
             None => Ok(()),
             Some(at) => Err(self.not_positive(at, given[at], n_variables + 1)),
         }
@@ -264,8 +281,8 @@ mod tests {
         let tiles = load(&memory(sigma, true, &[&t, &y, &s, &keep]), 3, NonFinite::Skip).unwrap();
         let counts: Vec<_> = tiles.iter().map(|t| (t.counts.used, t.counts.masked, t.counts.nonfinite)).collect();
         assert_eq!(counts, [(1, 1, 1), (1, 0, 2), (0, 1, 1)]);
-        assert_eq!(tiles[1].x, [vec![4.0]]);
-        assert_eq!(tiles[0].inverse_sigma.as_deref(), Some(&[2.0][..]));
+        assert_eq!(tiles[1].x, [vec![4.0].into()]);
+        assert_eq!(tiles[0].inverse_sigma, Some(vec![2.0].into()));
         assert_eq!((tiles[2].index, tiles[2].y.len()), (2, 0));
     }
 
@@ -273,8 +290,31 @@ mod tests {
     fn weights_are_squared_inverse_sigmas() {
         let source = memory(Weighting::Weights("w".into()), false, &[&[1.0, 2.0], &[3.0, 4.0], &[4.0, 0.25]]);
         let tiles = load(&source, 10, NonFinite::Error).unwrap();
-        assert_eq!(tiles[0].inverse_sigma.as_deref(), Some(&[2.0, 0.5][..]));
+        assert_eq!(tiles[0].inverse_sigma, Some(vec![2.0, 0.5].into()));
         assert_eq!(tiles[0].counts, Counts { used: 2, ..Counts::default() });
+    }
+
+    #[test]
+    fn tiles_keep_what_four_bytes_hold_exactly() {
+        let third = f64::from(1.0f32 / 3.0);
+        let (t, y) = ([1.0, 2.0, 0.1, 0.2], [0.1, 0.2, third, -1.0]);
+        // three tiles' worth of sigma: 1/sigma exact in 4 bytes, sigma exact, neither
+        for (s, weights) in [
+            ([2.0, 0.5], Weights::Inverse(Numbers::F32(vec![0.5, 2.0]))),
+            ([3.0, 2.0], Weights::Sigma(vec![3.0, 2.0])),
+            ([0.1, 3.0], Weights::Inverse(Numbers::F64(vec![10.0, 1.0 / 3.0]))),
+        ] {
+            let s = [s, s].concat();
+            let source = memory(Weighting::Sigma("s".into()), false, &[&t, &y, &s]);
+            let tiles = load(&source, 2, NonFinite::Error).unwrap();
+            assert_eq!(tiles[1].inverse_sigma.as_ref(), Some(&weights));
+            assert_eq!((&tiles[0].x[0], &tiles[0].y), (&Numbers::F32(vec![1.0, 2.0]), &Numbers::F64(vec![0.1, 0.2])));
+            assert!(matches!((&tiles[1].x[0], &tiles[1].y), (Numbers::F64(_), Numbers::F32(_))));
+            assert_eq!(tiles[1].bytes(), 16 + 8 + weights.bytes());
+        }
+        let source = memory(Weighting::Weights("w".into()), false, &[&t, &y, &[3.0; 4]]);
+        let tiles = load(&source, 4, NonFinite::Error).unwrap();
+        assert_eq!(tiles[0].inverse_sigma, Some(Weights::Square(vec![3.0; 4])));
     }
 
     #[test]

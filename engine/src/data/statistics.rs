@@ -18,10 +18,10 @@ pub struct YStatistics {
 impl YStatistics {
     /// Of one tile: two passes, each in the order of its points.
     pub fn of_tile(tile: &Tile) -> Self {
-        let weight_of = |i: usize| tile.inverse_sigma.as_ref().map_or(1.0, |inverse| inverse[i] * inverse[i]);
+        let weight_of = |i: usize| tile.inverse_sigma.as_ref().map_or(1.0, |inverse| inverse.at(i) * inverse.at(i));
         let mut weight = 0.0;
         let mut sum = 0.0;
-        for (i, &y) in tile.y.iter().enumerate() {
+        for (i, y) in tile.y.iter().enumerate() {
             weight += weight_of(i);
             sum += weight_of(i) * y;
         }
@@ -30,7 +30,7 @@ impl YStatistics {
         }
         let mean = sum / weight;
         let mut m2 = 0.0;
-        for (i, &y) in tile.y.iter().enumerate() {
+        for (i, y) in tile.y.iter().enumerate() {
             m2 += weight_of(i) * (y - mean) * (y - mean);
         }
         Self { weight, mean, m2 }
@@ -60,8 +60,8 @@ mod tests {
         Tile {
             index: 0,
             x: Vec::new(),
-            y: y.to_vec(),
-            inverse_sigma: sigma.map(|sigma| sigma.iter().map(|s| 1.0 / s).collect()),
+            y: y.to_vec().into(),
+            inverse_sigma: sigma.map(|sigma| sigma.iter().map(|s| 1.0 / s).collect::<Vec<_>>().into()),
             counts: Counts { used: y.len() as u64, ..Counts::default() },
         }
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::numbers::{Numbers, Weights};
 use crate::normal::Counts;
 
 /// Points of a tile, unless `--tile-points` says otherwise.
@@ -15,13 +16,21 @@ pub struct Tile {
     /// Its index in the dataset.
     pub index: u64,
     /// One column for each variable. `[n_variables][n_used]`
-    pub x: Vec<Vec<f64>>,
+    pub x: Vec<Numbers>,
     /// The response. `[n_used]`
-    pub y: Vec<f64>,
+    pub y: Numbers,
     /// 1/sigma, where points are weighted. `[n_used]`
-    pub inverse_sigma: Option<Vec<f64>>,
+    pub inverse_sigma: Option<Weights>,
     /// What became of its points.
     pub counts: Counts,
+}
+
+impl Tile {
+    /// Bytes that its columns take.
+    pub fn bytes(&self) -> usize {
+        let columns: usize = self.x.iter().chain([&self.y]).map(Numbers::bytes).sum();
+        columns + self.inverse_sigma.as_ref().map_or(0, Weights::bytes)
+    }
 }
 
 /// Number of tiles of a dataset: `ceil(n_points / tile_points)`.

@@ -11,6 +11,9 @@
 //!                                           WarmUp  Finish (if scores are wanted) ──> over
 //! ```
 //!
+//! Only Refine may begin in f32, and once a reason to leave it has come up (`minimize::precision`) no pass of the fit is f32
+//! any more.
+//!
 //! Each phase is a procedure of its own and knows nothing of the others; this file holds the transitions, counts passes and
 //! says what was decided and why.
 
@@ -26,8 +29,8 @@ pub use normalize::Normalization;
 pub use options::{Options, ScaleRule, WarmUpRule};
 pub use tandem::Companion;
 
-use crate::kernel::{Answer, Costing, Question, Request};
-use crate::minimize::{Method, Minimizer};
+use crate::kernel::{Answer, Costing, Precision, Question, Request};
+use crate::minimize::{Method, Minimizer, Rise};
 use crate::params::Parameters;
 use crate::procedure::Procedure;
 use crate::summary::{Iteration, Phase, Status, Summary};
@@ -58,6 +61,8 @@ pub struct Hybrid {
     decision: Option<Decision>,
     /// A refinement that was left for a warm-up, and what it had found by then.
     left: Option<Left>,
+    /// Passes answered in f32.
+    single_passes: u64,
     /// The solution, once there is one.
     solution: Option<Summary>,
     scores: Option<Vec<f64>>,
@@ -104,7 +109,7 @@ impl Hybrid {
         let stage = match options.scale {
             ScaleRule::Given => Stage::Over,
             // with a factor of 4 the window covers a start four times worse than no model at all
-            ScaleRule::Mad => Stage::Scale(ScaleEstimate::new(start.clone(), costing, 4.0 * spread)),
+            ScaleRule::Mad => Stage::Scale(ScaleEstimate::new(start.clone(), double(costing), 4.0 * spread)),
         };
         let mut fit = Self {
             parameters: parameters.clone(),
@@ -116,6 +121,7 @@ impl Hybrid {
             scales: 0,
             decision: None,
             left: None,
+            single_passes: 0,
             solution: None,
             scores: None,
             last: None,
@@ -130,6 +136,16 @@ impl Hybrid {
     /// How residuals become costs at present; at the end, under which loss the solution was found.
     pub fn costing(&self) -> Costing {
         self.costing
+    }
+
+    /// In what the model was evaluated, in words: "f64", "f32", or "f32 for 7 passes, then f64".
+    pub fn precision(&self) -> String {
+        match (self.single_passes, self.costing.precision) {
+            (0, precision) => precision.name().into(),
+            (_, Precision::F32) => "f32".into(),
+            (1, Precision::F64) => "f32 for 1 pass, then f64".into(),
+            (passes, Precision::F64) => format!("f32 for {passes} passes, then f64"),
+        }
     }
 
     /// How the fit ended; `None` before.
@@ -181,7 +197,7 @@ impl Hybrid {
 
     fn warm_up(&self, parameters: &Parameters) -> WarmUp {
         let (options, normalization) = (self.options.warming.clone(), self.options.normalization);
-        WarmUp::new(parameters, options, normalization, self.costing, self.passes_left())
+        WarmUp::new(parameters, options, normalization, double(self.costing), self.passes_left())
     }
 
     fn passes_left(&self) -> u64 {
@@ -194,6 +210,7 @@ impl Hybrid {
         let options = self.refinement(self.passes_left().max(1));
         let first = Minimizer::new(&parameters, options.clone()).under(self.costing);
         self.stage = Stage::Refine(self.tandem(first, None, &parameters, &options));
+        self.follow_precision();
     }
 
     /// Enters it at a place whose normal equations are known.
@@ -226,6 +243,26 @@ impl Hybrid {
         let hybrid = options.method == Method::Hybrid;
         let companion = if hybrid { self.options.companion } else { Companion::Never };
         Tandem::new(first, start, parameters, options, self.options.normalization, companion)
+    }
+
+    /// Takes note when refinement has gone over to f64.
+    fn follow_precision(&mut self) {
+        let Stage::Refine(tandem) = &self.stage else { return };
+        if self.costing.precision == tandem.precision() {
+            return;
+        }
+        self.costing.precision = tandem.precision();
+        if let Some(Rise { reason, .. }) = tandem.rise() {
+            self.notes.push(format!("precision f64 from pass {} on: {reason}", self.passes + 1));
+        }
+    }
+
+    /// The precision of the pass that is being answered.
+    fn demand_precision(&self) -> Precision {
+        match &self.stage {
+            Stage::Refine(tandem) => tandem.precision(),
+            _ => Precision::F64,
+        }
     }
 
     /// A summary of one stage as one of the whole fit.
@@ -290,6 +327,7 @@ impl Hybrid {
         let ended = stage.ended().unwrap_or_default();
         self.notes.push(format!("warm-up over after {} steps: {ended}", stage.iterations()));
         let place = stage.place().expect("a warm-up that is over has evaluated its start");
+        self.costing = double(self.costing);
         self.refine_known(place);
         if self.demand().is_none() {
             self.advance();
@@ -303,15 +341,15 @@ impl Hybrid {
         let options = &self.options.minimizer;
         let allowed = options.method == Method::Hybrid && self.options.warm_up == WarmUpRule::Auto && !options.endless();
         let reason = stalled.map(|summary| summary.reason.clone()).or_else(|| tandem.creeps());
-        let (true, Some(reason), Some(start)) = (first && allowed && self.passes_left() > 1, reason, tandem.start())
-        else {
-            return false;
-        };
+        let (true, Some(reason)) = (first && allowed && self.passes_left() > 1, reason) else { return false };
         let best = stalled.cloned().or_else(|| tandem.interrupt(&reason)).expect("its start has been evaluated");
-        let parameters = self.parameters.starting_at(&start.theta);
-        let warm_up = self.warm_up(&parameters).known(start.normal);
-        if warm_up.iterations() == 0 && warm_up.ended().is_some() {
-            self.decide(false, &format!("{reason}; but {}", warm_up.ended().unwrap_or_default()));
+        let (parameters, known) = tandem.start();
+        let mut warm_up = self.warm_up(parameters);
+        if let Some(start) = known {
+            warm_up = warm_up.known(start.clone());
+        }
+        if let Some(ended) = warm_up.ended() {
+            self.decide(false, &format!("{reason}; but {ended}"));
             return false;
         }
         let tandem = stalled.is_none().then(|| tandem.clone());
@@ -347,7 +385,7 @@ impl Hybrid {
         if settle {
             let rms = (summary.normal.rss / summary.normal.counts.used as f64).sqrt();
             // half of the points at least have |r| <= sqrt(2) rms
-            let estimate = ScaleEstimate::new(summary.theta.clone(), self.costing, std::f64::consts::SQRT_2 * rms);
+            let estimate = ScaleEstimate::new(summary.theta.clone(), double(self.costing), std::f64::consts::SQRT_2 * rms);
             self.solution = Some(summary);
             self.stage = Stage::Scale(estimate);
         } else {
@@ -390,7 +428,7 @@ impl Procedure for Hybrid {
             Stage::Refine(stage) => stage.demand(),
             Stage::Finish => {
                 let solution = self.solution.as_ref().expect("a fit finishes at its solution");
-                Some(Request { question: Question::Scores(solution.theta.clone()), costing: self.costing })
+                Some(Request { question: Question::Scores(solution.theta.clone()), costing: double(self.costing) })
             }
             Stage::Over => None,
         }
@@ -398,6 +436,7 @@ impl Procedure for Hybrid {
 
     fn take(&mut self, answer: Answer) {
         self.passes += 1;
+        self.single_passes += u64::from(self.demand_precision() == Precision::F32);
         let last = match (&mut self.stage, answer) {
             (Stage::Scale(stage), answer) => taken(stage, answer),
             (Stage::WarmUp(stage), answer) => taken(stage, answer),
@@ -420,6 +459,7 @@ impl Procedure for Hybrid {
             (_, answer) => panic!("nothing like it was asked for: {answer:?}"),
         };
         self.last = last.map(|iteration| Iteration { pass: self.passes, ..iteration });
+        self.follow_precision();
         if self.demand().is_none() {
             self.advance();
         }
@@ -428,6 +468,11 @@ impl Procedure for Hybrid {
     fn iteration(&self) -> Option<&Iteration> {
         self.last.as_ref()
     }
+}
+
+/// Costing in f64.
+fn double(costing: Costing) -> Costing {
+    Costing { precision: Precision::F64, ..costing }
 }
 
 fn taken<P: Procedure>(stage: &mut P, answer: Answer) -> Option<Iteration> {

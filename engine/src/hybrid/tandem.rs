@@ -23,9 +23,8 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::normalize::Normalization;
-use super::warm_up::Place;
-use crate::kernel::{Answer, Question, Request};
-use crate::minimize::{Minimizer, Options};
+use crate::kernel::{Answer, Precision, Question, Request};
+use crate::minimize::{Minimizer, Options, Rise};
 use crate::normal::NormalEquations;
 use crate::params::Parameters;
 use crate::procedure::Procedure;
@@ -78,6 +77,8 @@ pub struct Tandem {
     second: Option<Minimizer>,
     /// The normal equations at the start, for the second descent.
     start: Option<NormalEquations>,
+    /// That they are those of an f32 pass.
+    start_in_single: bool,
     rejected: u64,
     passes: u64,
     /// The lowest cost after each of the last passes, at most [`WINDOW`] and one.
@@ -106,6 +107,7 @@ impl Tandem {
             first,
             second: None,
             start,
+            start_in_single: false,
             rejected: 0,
             passes: 0,
             lowest: VecDeque::new(),
@@ -117,6 +119,16 @@ impl Tandem {
     /// What was decided, once.
     pub(super) fn take_note(&mut self) -> Option<String> {
         self.note.take()
+    }
+
+    /// The precision of the pass that it waits for.
+    pub fn precision(&self) -> Precision {
+        self.first.precision()
+    }
+
+    /// That it went over from f32 to f64.
+    pub fn rise(&self) -> Option<&Rise> {
+        self.first.rise()
     }
 
     /// How it ended; `None` while it has not.
@@ -154,10 +166,9 @@ impl Tandem {
         })
     }
 
-    /// The start, once it has been evaluated.
-    pub(super) fn start(&self) -> Option<Place> {
-        let theta = self.parameters.iter_free().map(|p| p.start).collect();
-        self.start.clone().map(|normal| Place { theta, normal })
+    /// The parameters at its start, and the normal equations there as far as f64 knows them.
+    pub(super) fn start(&self) -> (&Parameters, Option<&NormalEquations>) {
+        (&self.parameters, self.start.as_ref().filter(|_| !self.start_in_single))
     }
 
     /// Lets it run so many more passes.
@@ -175,7 +186,8 @@ impl Tandem {
 
     /// Begins the second descent if it is time.
     fn watch(&mut self) {
-        if self.second.is_some() || self.companion == Companion::Never || self.passes >= self.options.max_passes {
+        // both are asked in one pass, of one precision: the second begins once the first is in f64 to stay
+        if self.second.is_some() || self.first.precision() == Precision::F32 || self.companion == Companion::Never || self.passes >= self.options.max_passes {
             return;
         }
         let ended = self.first.summary();
@@ -196,7 +208,8 @@ impl Tandem {
         // the start counts as a pass to a minimizer, and none is run for it
         let options = Options { max_passes, ..self.options.clone() };
         let second = Minimizer::new(&self.parameters, options).with_units(&units).under(self.first.costing());
-        self.second = Some(second.known(start));
+        // what f32 said about the start is good for its units, not to go on from
+        self.second = Some(if self.start_in_single { second } else { second.known(start) });
         self.note = Some(format!("second descent from the start, in units of the parameters: {reason}"));
     }
 
@@ -252,6 +265,7 @@ impl Procedure for Tandem {
     }
 
     fn take(&mut self, answer: Answer) {
+        let single = self.precision() == Precision::F32;
         let asked = [self.first.summary().is_none(), self.second.as_ref().is_some_and(|s| s.summary().is_none())];
         let Answer::Linearized(normals) = answer else {
             panic!("the demand was for normal equations, the answer is {answer:?}")
@@ -260,6 +274,7 @@ impl Procedure for Tandem {
         self.passes += 1;
         if self.passes == 1 && self.start.is_none() {
             self.start = Some(normals[0].clone());
+            self.start_in_single = single;
         }
         let mut normals = normals.into_iter();
         let mut next = || Answer::Linearized(vec![normals.next().expect("one for each that runs")]);

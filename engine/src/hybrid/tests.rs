@@ -1,3 +1,5 @@
+//! A fit through its phases, over points in memory.
+
 use std::convert::Infallible;
 
 use super::*;
@@ -23,7 +25,7 @@ impl Points {
         let model = Model::parse(expression, &Names { variables: &variables, parameters: &[] }).unwrap();
         let free = (0..model.parameters().len()).collect();
         let counts = Counts { used: y.len() as u64, masked: 0, nonfinite: 0 };
-        let tile = Tile { index: 0, x: vec![t], y, inverse_sigma: None, counts };
+        let tile = Tile { index: 0, x: vec![t.into()], y: y.into(), inverse_sigma: None, counts };
         Self { tile, program: Program::new(model, free), asked: Vec::new() }
     }
 
@@ -48,7 +50,7 @@ impl Points {
     fn magnitudes(&self, theta: &[f64]) -> Vec<f64> {
         let model = self.program.model();
         let value = |t: f64| model.graph().evaluate(&[t], theta)[model.value().index()];
-        let mut all: Vec<f64> = self.tile.x[0].iter().zip(&self.tile.y).map(|(t, y)| (value(*t) - y).abs()).collect();
+        let mut all: Vec<f64> = self.tile.x[0].iter().zip(self.tile.y.iter()).map(|(t, y)| (value(t) - y).abs()).collect();
         all.sort_by(f64::total_cmp);
         all
     }
@@ -58,13 +60,13 @@ impl Points {
 fn line_with_outliers(n: usize, wild: usize) -> Points {
     let noise = |k: usize| ((k * 7_919 % 1_009) as f64 / 1_009.0 - 0.5) * 0.1;
     let t: Vec<f64> = (0..n).map(|k| k as f64 / n as f64).collect();
-    let off = |k: usize| if k % wild == 0 { 40.0 + (k % 17) as f64 } else { 0.0 };
+    let off = |k: usize| if k.is_multiple_of(wild) { 40.0 + (k % 17) as f64 } else { 0.0 };
     let y = t.iter().enumerate().map(|(k, t)| 2.0 + 3.0 * t + noise(k) + off(k)).collect();
     Points::new("a + b*t", t, y)
 }
 
 fn robust(kind: LossKind, scale: ScaleRule) -> Options {
-    Options { costing: Costing { loss: Loss { kind, scale: 1.0 } }, scale, ..Options::default() }
+    Options { costing: Costing { loss: Loss { kind, scale: 1.0 }, ..Costing::default() }, scale, ..Options::default() }
 }
 
 #[test]
@@ -133,10 +135,10 @@ fn scores_are_asked_for_once_at_the_solution() {
     assert_eq!(fit.iteration().unwrap().phase, Phase::Finish);
     // by hand: sum of (rho' r)^2 t_j t_k
     let mut expected = [0.0; 3];
-    for (t, y) in points.tile.x[0].iter().zip(&points.tile.y) {
+    for (t, y) in points.tile.x[0].iter().zip(points.tile.y.iter()) {
         let r = summary.theta[0] + summary.theta[1] * t - y;
         let pull = r / (1.0 + r * r);
-        for (sum, factor) in expected.iter_mut().zip([1.0, *t, t * t]) {
+        for (sum, factor) in expected.iter_mut().zip([1.0, t, t * t]) {
             *sum += pull * pull * factor;
         }
     }

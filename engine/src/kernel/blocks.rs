@@ -1,21 +1,23 @@
 //! The block tape: an interpreter that runs every step of a tape over a block of points, in plain loops that the compiler
 //! vectorises for the instruction set at hand. Needs no compiler on the machine; bit-equal to [`super::scalar`].
+//!
+//! Here stands what is made of the tape's outputs: residuals, the loss, the sums, all in f64. The machine that runs the tape
+//! itself ([`super::machine`]) works in f64 or in f32, as a request says.
 
 use super::accumulate::{Corrected, LANES, SEGMENT, correct, fold_lanes, fold_segments, is_linear};
 pub use super::lanes::InstructionSet;
 use super::lanes::{self, Work};
+use super::machine::{Machine, Word};
 use super::magnitudes::Magnitudes;
 use super::scalar::{count, finish_cost};
-use super::{Backend, Evaluator, Program, Question, Request};
+use super::{Backend, Evaluator, Precision, Program, Question, Request};
 use crate::data::tile::Tile;
-use crate::expr::ops::Source;
 use crate::loss::Loss;
-use crate::math;
 use crate::normal::{NormalEquations, Sums};
-use crate::tape::{Operand, Operation, Step, Tape};
+use crate::tape::Tape;
 
 /// Points of a block: 16 rows, so that a register (4 KiB) and its neighbours stay in the first-level cache.
-const BLOCK: usize = 512;
+pub(super) const BLOCK: usize = 512;
 const _: () = assert!(SEGMENT.is_multiple_of(BLOCK) && BLOCK.is_multiple_of(LANES));
 
 /// The block tape backend.
@@ -51,16 +53,18 @@ impl Backend for Blocks {
         let slopes = program.slopes_tape();
         let value = program.value_tape();
         let registers = slopes.registers().max(value.registers());
+        let variables = program.model().variables().len();
         let width = NormalEquations::width(program.n_free());
         Box::new(BlockEvaluator {
             set: self.set,
             n_free: program.n_free(),
             slopes,
             value,
-            uniforms: Vec::new(),
+            double: Machine::new(variables, registers),
+            single: Machine::new(variables, registers),
             scratch: Scratch {
-                registers: vec![vec![0.0; BLOCK]; registers],
-                filled: std::array::from_fn(|_| vec![0.0; BLOCK]),
+                y: vec![0.0; BLOCK],
+                weights: vec![0.0; BLOCK],
                 raw: vec![0.0; BLOCK],
                 residual: vec![0.0; BLOCK],
                 rho: vec![0.0; BLOCK],
@@ -77,15 +81,17 @@ struct BlockEvaluator {
     n_free: usize,
     slopes: Tape,
     value: Tape,
-    uniforms: Vec<f64>,
+    double: Machine<f64>,
+    single: Machine<f32>,
     scratch: Scratch,
 }
 
 /// Buffers of one thread, reused for every block. `[BLOCK]` each.
 struct Scratch {
-    registers: Vec<Vec<f64>>,
-    /// Uniform operands of a selection, spread over a block.
-    filled: [Vec<f64>; 3],
+    /// y where it is kept as f32, widened.
+    y: Vec<f64>,
+    /// 1/sigma, likewise.
+    weights: Vec<f64>,
     /// (f - y)/sigma, without the loss.
     raw: Vec<f64>,
     /// The same with the loss's factor.
@@ -101,34 +107,12 @@ struct Scratch {
 
 impl Evaluator for BlockEvaluator {
     fn evaluate(&mut self, request: &Request, tile: &Tile) -> Sums {
-        let loss = &request.costing.loss;
-        let mut all = Vec::with_capacity(request.width(self.n_free));
-        match &request.question {
-            Question::Linearize(thetas) => {
-                let width = NormalEquations::width(self.n_free);
-                for theta in thetas {
-                    let mut sums = self.sum_tile(theta, loss, tile, Kind::Linearize, width);
-                    finish_cost(&mut sums[width - 3..], loss);
-                    all.extend(sums);
-                }
-            }
-            Question::Costs(thetas) => {
-                for theta in thetas {
-                    let mut sums = self.sum_tile(theta, loss, tile, Kind::Cost, 2);
-                    finish_cost(&mut sums, loss);
-                    all.extend(sums);
-                }
-            }
-            Question::Scores(theta) => {
-                let width = self.n_free * (self.n_free + 1) / 2;
-                all = self.sum_tile(theta, loss, tile, Kind::Scores, width);
-            }
-            Question::Magnitudes { theta, octave } => {
-                let mut counts = vec![0.0; Magnitudes::WIDTH];
-                self.sum_tile(theta, loss, tile, Kind::Magnitudes(*octave, &mut counts), 0);
-                all = counts;
-            }
-        }
+        let Self { set, n_free, slopes, value, double, single, scratch } = self;
+        let program = Tapes { set: *set, n_free: *n_free, slopes, value };
+        let all = match request.costing.precision {
+            Precision::F64 => program.evaluate(double, scratch, request, tile),
+            Precision::F32 => program.evaluate(single, scratch, request, tile),
+        };
         Sums::of_tile(all, tile.counts)
     }
 }
@@ -148,35 +132,84 @@ impl Kind<'_> {
     }
 }
 
-impl BlockEvaluator {
+/// The code of a program, and for which instruction set it runs.
+struct Tapes<'a> {
+    set: InstructionSet,
+    n_free: usize,
+    slopes: &'a Tape,
+    value: &'a Tape,
+}
+
+impl Tapes<'_> {
+    /// The sums of a request, by a machine of either type.
+    fn evaluate<T: Word>(
+        &self,
+        machine: &mut Machine<T>,
+        scratch: &mut Scratch,
+        request: &Request,
+        tile: &Tile,
+    ) -> Vec<f64> {
+        let loss = &request.costing.loss;
+        let mut sum_tile = |theta: &[f64], kind: Kind<'_>, width: usize| {
+            self.sum_tile(machine, scratch, theta, loss, tile, kind, width)
+        };
+        let mut all = Vec::with_capacity(request.width(self.n_free));
+        match &request.question {
+            Question::Linearize(thetas) => {
+                let width = NormalEquations::width(self.n_free);
+                for theta in thetas {
+                    let mut sums = sum_tile(theta, Kind::Linearize, width);
+                    finish_cost(&mut sums[width - 3..], loss);
+                    all.extend(sums);
+                }
+            }
+            Question::Costs(thetas) => {
+                for theta in thetas {
+                    let mut sums = sum_tile(theta, Kind::Cost, 2);
+                    finish_cost(&mut sums, loss);
+                    all.extend(sums);
+                }
+            }
+            Question::Scores(theta) => all = sum_tile(theta, Kind::Scores, self.n_free * (self.n_free + 1) / 2),
+            Question::Magnitudes { theta, octave } => {
+                let mut counts = vec![0.0; Magnitudes::WIDTH];
+                sum_tile(theta, Kind::Magnitudes(*octave, &mut counts), 0);
+                all = counts;
+            }
+        }
+        all
+    }
+
     /// Sums a tile at one theta.
-    fn sum_tile(&mut self, theta: &[f64], loss: &Loss, tile: &Tile, mut kind: Kind<'_>, width: usize) -> Vec<f64> {
-        let tape = if kind.needs_jacobian() { &self.slopes } else { &self.value };
-        tape.run_uniforms(theta, &mut self.uniforms);
+    #[expect(clippy::too_many_arguments, reason = "machine and scratch are lent apart, the rest is what is asked")]
+    fn sum_tile<T: Word>(
+        &self,
+        machine: &mut Machine<T>,
+        scratch: &mut Scratch,
+        theta: &[f64],
+        loss: &Loss,
+        tile: &Tile,
+        mut kind: Kind<'_>,
+        width: usize,
+    ) -> Vec<f64> {
+        let tape = if kind.needs_jacobian() { self.slopes } else { self.value };
+        machine.set(tape, theta);
         let n = tile.y.len();
         let mut segments = Vec::with_capacity(n.div_ceil(SEGMENT));
         for start in (0..n).step_by(SEGMENT) {
-            let segment = Segment {
-                tape,
-                uniforms: &self.uniforms,
-                loss,
-                tile,
-                start,
-                end: n.min(start + SEGMENT),
-                kind: &mut kind,
-                scratch: &mut self.scratch,
-            };
+            let segment =
+                Segment { tape, machine, loss, tile, start, end: n.min(start + SEGMENT), kind: &mut kind, scratch };
             lanes::run(self.set, segment);
-            segments.push(self.scratch.lanes[..width].iter().map(fold_lanes).collect());
+            segments.push(scratch.lanes[..width].iter().map(fold_lanes).collect());
         }
         fold_segments(segments, width)
     }
 }
 
 /// One segment of a tile; leaves its sums in `scratch.lanes`.
-struct Segment<'a, 'k> {
+struct Segment<'a, 'k, T> {
     tape: &'a Tape,
-    uniforms: &'a [f64],
+    machine: &'a mut Machine<T>,
     loss: &'a Loss,
     tile: &'a Tile,
     start: usize,
@@ -185,7 +218,7 @@ struct Segment<'a, 'k> {
     scratch: &'a mut Scratch,
 }
 
-impl Work for Segment<'_, '_> {
+impl<T: Word> Work for Segment<'_, '_, T> {
     #[inline(always)]
     fn run(mut self) {
         for lanes in &mut self.scratch.lanes {
@@ -193,7 +226,7 @@ impl Work for Segment<'_, '_> {
         }
         for first in (self.start..self.end).step_by(BLOCK) {
             let block = first..self.end.min(first + BLOCK);
-            self.run_tape(block.clone());
+            self.machine.run(self.tape, self.tile, block.clone());
             self.residuals(block.clone());
             if self.kind.needs_jacobian() {
                 self.jacobian(block.clone());
@@ -203,75 +236,17 @@ impl Work for Segment<'_, '_> {
     }
 }
 
-impl Segment<'_, '_> {
-    #[inline(always)]
-    fn run_tape(&mut self, block: std::ops::Range<usize>) {
-        let n = block.len();
-        for &Step { operation, out } in self.tape.body() {
-            // A step never writes where it reads, so its register can leave the file while it runs.
-            let mut register = std::mem::take(&mut self.scratch.registers[out as usize]);
-            let target = &mut register[..n];
-            let slice = |operand: Operand| -> &[f64] {
-                match operand {
-                    Operand::Variable(index) => &self.tile.x[index as usize][block.clone()],
-                    Operand::Register(index) => &self.scratch.registers[index as usize][..n],
-                    Operand::Uniform(_) => unreachable!("uniform operands are taken apart before"),
-                }
-            };
-            match operation {
-                Operation::Unary(op, a) => op.map(target, slice(a)),
-                Operation::PowInt(a, n) => pow_int(target, slice(a), n),
-                Operation::Binary(op, Operand::Uniform(a), b) => op.map(target, self.uniforms[a as usize], slice(b)),
-                Operation::Binary(op, a, Operand::Uniform(b)) => op.map(target, slice(a), self.uniforms[b as usize]),
-                Operation::Binary(op, a, b) => op.map(target, slice(a), slice(b)),
-                Operation::Select(..) => self.select(operation, target, block.clone()),
-            }
-            self.scratch.registers[out as usize] = register;
-        }
-    }
-
-    #[inline(always)]
-    fn select(&mut self, operation: Operation, target: &mut [f64], block: std::ops::Range<usize>) {
-        let Operation::Select(condition, then, otherwise) = operation else {
-            unreachable!("called for selections only")
-        };
-        let n = block.len();
-        let operands = [condition, then, otherwise];
-        for (operand, filled) in operands.iter().zip(&mut self.scratch.filled) {
-            if let Operand::Uniform(index) = operand {
-                filled[..n].fill(self.uniforms[*index as usize]);
-            }
-        }
-        let slice = |k: usize| -> &[f64] {
-            match operands[k] {
-                Operand::Variable(index) => &self.tile.x[index as usize][block.clone()],
-                Operand::Register(index) => &self.scratch.registers[index as usize][..n],
-                Operand::Uniform(_) => &self.scratch.filled[k][..n],
-            }
-        };
-        let (c, a, b) = (slice(0), slice(1), slice(2));
-        for i in 0..n {
-            target[i] = if c[i] != 0.0 { a[i] } else { b[i] };
-        }
-    }
-
+impl<T: Word> Segment<'_, '_, T> {
     /// raw = (f - y)/sigma; under a loss also residual, rho and the factor on J.
     #[inline(always)]
     fn residuals(&mut self, block: std::ops::Range<usize>) {
         let n = block.len();
-        let Scratch { registers, raw, residual, rho, factor, .. } = &mut *self.scratch;
-        let y = &self.tile.y[block.clone()];
+        let Scratch { y, weights, raw, residual, rho, factor, .. } = &mut *self.scratch;
         let raw = &mut raw[..n];
-        match self.tape.outputs()[0] {
-            Operand::Variable(index) => subtract(raw, &self.tile.x[index as usize][block.clone()], y),
-            Operand::Register(index) => subtract(raw, &registers[index as usize][..n], y),
-            Operand::Uniform(index) => subtract(raw, self.uniforms[index as usize], y),
-        }
-        let weights = self.tile.inverse_sigma.as_ref().map(|w| &w[block]);
-        if let Some(w) = weights {
-            for i in 0..n {
-                raw[i] *= w[i];
-            }
+        let f = self.machine.output(self.tape.outputs()[0], self.tile, &block);
+        f.minus(self.tile.y.view(block.clone(), y), raw);
+        if let Some(given) = &self.tile.inverse_sigma {
+            scale(raw, given.view(block, weights));
         }
         if is_linear(self.loss) {
             residual[..n].copy_from_slice(raw);
@@ -289,15 +264,11 @@ impl Segment<'_, '_> {
     #[inline(always)]
     fn jacobian(&mut self, block: std::ops::Range<usize>) {
         let n = block.len();
-        let weights = self.tile.inverse_sigma.as_ref().map(|w| &w[block.clone()]);
-        let Scratch { registers, jacobian, factor, .. } = &mut *self.scratch;
+        let Scratch { weights, jacobian, factor, .. } = &mut *self.scratch;
+        let weights = self.tile.inverse_sigma.as_ref().map(|given| given.view(block.clone(), weights));
         for (column, &output) in jacobian.iter_mut().zip(&self.tape.outputs()[1..]) {
             let column = &mut column[..n];
-            match output {
-                Operand::Variable(index) => column.copy_from_slice(&self.tile.x[index as usize][block.clone()]),
-                Operand::Register(index) => column.copy_from_slice(&registers[index as usize][..n]),
-                Operand::Uniform(index) => column.fill(self.uniforms[index as usize]),
-            }
+            self.machine.output(output, self.tile, &block).widen(column);
             if let Some(w) = weights {
                 scale(column, w);
             }
@@ -351,27 +322,6 @@ fn add_triangle(lanes: &mut [[f64; LANES]], columns: &[Vec<f64>], full: usize) -
         }
     }
     sum
-}
-
-#[inline(always)]
-fn pow_int(out: &mut [f64], a: &[f64], n: i32) {
-    if n == 2 {
-        for (o, a) in out.iter_mut().zip(a) {
-            *o = a * a;
-        }
-    } else {
-        for (o, a) in out.iter_mut().zip(a) {
-            *o = math::pow_int(*a, n);
-        }
-    }
-}
-
-#[inline(always)]
-fn subtract<S: Source>(out: &mut [f64], f: S, y: &[f64]) {
-    f.check(out.len());
-    for (i, (o, y)) in out.iter_mut().zip(y).enumerate() {
-        *o = f.at(i) - y;
-    }
 }
 
 #[inline(always)]

@@ -2,7 +2,8 @@
 
 use super::blocks::{Blocks, InstructionSet};
 use super::scalar::Scalar;
-use super::{Backend, Costing, Program, Question, Request};
+use super::{Backend, Costing, Precision, Program, Question, Request};
+use crate::data::numbers::{Numbers, Weights};
 use crate::data::tile::Tile;
 use crate::expr::{Model, Names};
 use crate::loss::{Loss, LossKind};
@@ -42,12 +43,12 @@ fn numbers(n: usize, seed: u64) -> Vec<f64> {
 }
 
 fn tile(n: usize, weighted: bool) -> Tile {
-    let u = numbers(n, 2).into_iter().map(|v| 2.0 * v - 1.0).collect();
+    let u = numbers(n, 2).into_iter().map(|v| 2.0 * v - 1.0).collect::<Vec<_>>().into();
     Tile {
         index: 0,
-        x: vec![numbers(n, 1), u],
-        y: numbers(n, 3),
-        inverse_sigma: weighted.then(|| numbers(n, 4).into_iter().map(|v| 0.5 + v).collect()),
+        x: vec![numbers(n, 1).into(), u],
+        y: numbers(n, 3).into(),
+        inverse_sigma: weighted.then(|| numbers(n, 4).into_iter().map(|v| 0.5 + v).collect::<Vec<_>>().into()),
         counts: Counts { used: n as u64, masked: 0, nonfinite: 0 },
     }
 }
@@ -74,7 +75,6 @@ fn check(backend: &dyn Backend, expression: &str, loss: Loss, n: usize, weighted
     let mut reference = Scalar.evaluator(&program);
     let mut tested = backend.evaluator(&program);
     let what = format!("{} on {expression}, {loss:?}, n = {n}, weighted: {weighted}", backend.name());
-    let costing = Costing { loss };
     let questions = [
         Question::Linearize(vec![theta.clone()]),
         Question::Linearize(candidates.clone()),
@@ -83,11 +83,12 @@ fn check(backend: &dyn Backend, expression: &str, loss: Loss, n: usize, weighted
         Question::Magnitudes { theta, octave: 0 },
     ];
     // Twice: nothing of the first call may show in the second.
-    for question in questions.iter().chain(&questions) {
-        let request = Request { question: question.clone(), costing };
+    let precisions = Precision::NAMES.map(|(_, precision)| precision);
+    for (question, precision) in [0, 1].iter().flat_map(|_| &questions).flat_map(|q| precisions.map(|p| (q, p))) {
+        let request = Request { question: question.clone(), costing: Costing { loss, precision } };
         let (expected, found) = (reference.evaluate(&request, &tile), tested.evaluate(&request, &tile));
         assert_eq!(found.hi.len(), request.width(program.n_free()), "{question:?}");
-        assert_eq!(bits(&found), bits(&expected), "{question:?}: {what}");
+        assert_eq!(bits(&found), bits(&expected), "{question:?} in {}: {what}", precision.name());
         assert_eq!(found.counts, tile.counts);
     }
 }
@@ -114,6 +115,69 @@ fn the_block_tape_has_the_bits_of_the_reference_on_every_instruction_set() {
     }
 }
 
+/// The same tile with every column in 8 bytes.
+fn widened(tile: &Tile) -> Tile {
+    let wide = |numbers: &Numbers| Numbers::F64(numbers.iter().collect());
+    let weights = |weights: &Weights| Weights::Inverse(Numbers::F64((0..weights.len()).map(|i| weights.at(i)).collect()));
+    Tile {
+        x: tile.x.iter().map(wide).collect(),
+        y: wide(&tile.y),
+        inverse_sigma: tile.inverse_sigma.as_ref().map(weights),
+        ..tile.clone()
+    }
+}
+
+#[test]
+fn columns_of_four_bytes_give_the_bits_of_the_same_values_in_eight() {
+    let single = |seed: u64| -> Vec<f32> { numbers(2_600, seed).iter().map(|&v| v as f32).collect() };
+    let weightings = [
+        None,
+        Some(Weights::Inverse(Numbers::F32(single(4)))),
+        Some(Weights::Sigma(single(5))),
+        Some(Weights::Square(single(6))),
+    ];
+    for inverse_sigma in weightings {
+        let counts = Counts { used: 2_600, ..Counts::default() };
+        let x = vec![Numbers::F32(single(1)), Numbers::F32(single(2))];
+        let tile = Tile { index: 0, x, y: Numbers::F32(single(3)), inverse_sigma, counts };
+        assert!(tile.bytes() <= 4 * 4 * 2_600);
+        let loss = Loss { kind: LossKind::Cauchy, scale: 0.5 };
+        for (text, precision) in
+            [(MODELS[0], Precision::F64), ("t", Precision::F64), (MODELS[9], Precision::F32), ("t*u*a", Precision::F32)]
+        {
+            let model = model(text);
+            let theta = [1.3, 0.7, 2.1][..model.parameters().len()].to_vec();
+            let program = Program::new(model, (0..theta.len()).collect());
+            let request = Request::linearize(theta, Costing { loss, precision });
+            for backend in [&Blocks::new() as &dyn Backend, &Scalar] {
+                let mut evaluator = backend.evaluator(&program);
+                let (narrow, wide) = (evaluator.evaluate(&request, &tile), evaluator.evaluate(&request, &widened(&tile)));
+                assert_eq!(bits(&narrow), bits(&wide), "{text} by {}", backend.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn single_precision_is_that_and_no_less() {
+    let tile = tile(5_000, true);
+    for expression in MODELS {
+        let program = Program::new(model(expression), (0..model(expression).parameters().len()).collect());
+        let theta = [1.3, 0.7, 2.1][..program.n_free()].to_vec();
+        let mut evaluator = Blocks::new().evaluator(&program);
+        let mut normal = |precision| {
+            let request = Request::linearize(theta.clone(), Costing { loss: Loss::default(), precision });
+            NormalEquations::from_sums(program.n_free(), &evaluator.evaluate(&request, &tile))
+        };
+        let (single, double) = (normal(Precision::F32), normal(Precision::F64));
+        let far = |a: f64, b: f64| (a - b).abs() / b.abs();
+        assert!(far(single.cost, double.cost) < 1e-5, "{expression}: {} {}", single.cost, double.cost);
+        // "t" and the like are exact in either
+        let same = single.cost == double.cost && single.jtr == double.jtr;
+        assert!(!same || program.n_free() == 0 || expression.len() < 8, "{expression}: nothing was rounded");
+    }
+}
+
 #[test]
 fn the_models_of_the_suite_use_every_operation() {
     use crate::expr::graph::Node;
@@ -133,9 +197,9 @@ fn cost_and_normal_equations_agree_with_their_definition() {
     let model = model("a + b*t");
     let tile = Tile {
         index: 0,
-        x: vec![vec![0.0, 1.0, 2.0], vec![0.0; 3]],
-        y: vec![1.0, 1.0, 0.0],
-        inverse_sigma: Some(vec![1.0, 0.5, 2.0]),
+        x: vec![vec![0.0, 1.0, 2.0].into(), vec![0.0; 3].into()],
+        y: vec![1.0, 1.0, 0.0].into(),
+        inverse_sigma: Some(vec![1.0, 0.5, 2.0].into()),
         counts: Counts { used: 3, masked: 0, nonfinite: 0 },
     };
     let program = Program::new(model, vec![0, 1]);
@@ -151,7 +215,7 @@ fn cost_and_normal_equations_agree_with_their_definition() {
 fn the_gradient_under_a_loss_is_the_derivative_of_the_cost() {
     for (name, kind) in LossKind::NAMES {
         let program = Program::new(model(MODELS[0]), vec![0, 1, 2]);
-        let costing = Costing { loss: Loss { kind, scale: 0.3 } };
+        let costing = Costing { loss: Loss { kind, scale: 0.3 }, ..Costing::default() };
         let tile = tile(500, true);
         let theta = [1.3, 0.7, 0.4];
         let mut evaluator = Blocks::new().evaluator(&program);

@@ -11,6 +11,9 @@
 //!
 //! It suits a CPU (8 or 4 lanes of a row to a vector), a GPU warp (one row a step) and a scalar loop alike.
 //!
+//! A request says in which [`Precision`] the model and its derivatives are evaluated. In f32 their values are widened as they
+//! leave the tape; y and 1/sigma are never rounded, and residuals, losses and sums are f64.
+//!
 //! A residual is `r = (f - y) w` with `w = 1/sigma`, a Jacobian entry `df/dtheta_j w`. Under a loss both are scaled as
 //! SciPy's `least_squares` does (Triggs et al. 1999): with z = (r/S)^2 and `c = max(rho' + 2 z rho'', eps)`,
 //! `J <- sqrt(c) J`, `r <- rho'/sqrt(c) r`, so that J'r stays the exact gradient of the cost.
@@ -20,11 +23,13 @@ pub mod blocks;
 #[cfg(test)]
 mod conformance;
 mod lanes;
+mod machine;
 pub mod magnitudes;
 pub mod request;
 pub mod scalar;
+mod single;
 
-pub use request::{Answer, Costing, Question, Request};
+pub use request::{Answer, Costing, Precision, Question, Request};
 
 use crate::data::tile::Tile;
 use crate::expr::Model;
@@ -99,7 +104,7 @@ pub struct NonFinitePoint {
 pub fn first_nonfinite(program: &Program, theta: &[f64], tile: &Tile) -> Option<NonFinitePoint> {
     let model = program.model();
     (0..tile.y.len()).find_map(|rank| {
-        let x: Vec<f64> = tile.x.iter().map(|column| column[rank]).collect();
+        let x: Vec<f64> = tile.x.iter().map(|column| column.at(rank)).collect();
         let values = model.graph().evaluate(&x, theta);
         let quantity = if !values[model.value().index()].is_finite() {
             Some("f".to_string())

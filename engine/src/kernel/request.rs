@@ -18,11 +18,41 @@ pub struct Request {
     pub costing: Costing,
 }
 
-/// How a residual becomes a cost. It may change from pass to pass: the scale of a loss may be estimated on the way.
+/// How a residual becomes a cost. It may change from pass to pass: the scale of a loss may be estimated on the way, and the
+/// precision rise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Costing {
     /// The loss with its scale.
     pub loss: Loss,
+    /// In what the model is evaluated.
+    pub precision: Precision,
+}
+
+/// In what the model and its derivatives are evaluated. Residuals, losses and sums are f64 either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Precision {
+    /// Double.
+    #[default]
+    #[serde(rename = "f64")]
+    F64,
+    /// Single: more points to a vector. What depends on theta alone is still computed in f64 and then rounded.
+    #[serde(rename = "f32")]
+    F32,
+}
+
+impl Precision {
+    /// All of them, with the names used in job files and flags.
+    pub const NAMES: [(&'static str, Precision); 2] = [("f64", Precision::F64), ("f32", Precision::F32)];
+
+    /// The name used in job files and flags.
+    pub fn name(self) -> &'static str {
+        if self == Precision::F64 { "f64" } else { "f32" }
+    }
+
+    /// Distance from 1 to the next number.
+    pub fn epsilon(self) -> f64 {
+        if self == Precision::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) }
+    }
 }
 
 /// What is asked of every point.

@@ -2,7 +2,7 @@
 
 use super::accumulate::{LANES, SEGMENT, correct, fold_lanes, fold_segments, is_linear};
 use super::magnitudes::Magnitudes;
-use super::{Backend, Evaluator, Program, Question, Request};
+use super::{Backend, Costing, Evaluator, Precision, Program, Question, Request};
 use crate::data::tile::Tile;
 use crate::loss::Loss;
 use crate::normal::{NormalEquations, Sums, packed_index};
@@ -32,15 +32,18 @@ struct Row {
 }
 
 impl ScalarEvaluator {
-    fn row(&self, theta: &[f64], tile: &Tile, k: usize) -> Row {
+    fn row(&self, theta: &[f64], precision: Precision, tile: &Tile, k: usize) -> Row {
         let model = self.program.model();
-        let x: Vec<f64> = tile.x.iter().map(|column| column[k]).collect();
-        let values = model.graph().evaluate(&x, theta);
-        let mut residual = values[model.value().index()] - tile.y[k];
+        let x: Vec<f64> = tile.x.iter().map(|column| column.at(k)).collect();
+        let values = match precision {
+            Precision::F64 => model.graph().evaluate(&x, theta),
+            Precision::F32 => super::single::evaluate(model.graph(), &x, theta),
+        };
+        let mut residual = values[model.value().index()] - tile.y.at(k);
         let mut jacobian: Vec<f64> = self.program.free.iter().map(|&j| values[model.slopes()[j].index()]).collect();
         if let Some(w) = &tile.inverse_sigma {
-            residual *= w[k];
-            jacobian.iter_mut().for_each(|entry| *entry *= w[k]);
+            residual *= w.at(k);
+            jacobian.iter_mut().for_each(|entry| *entry *= w.at(k));
         }
         Row { residual, jacobian }
     }
@@ -79,23 +82,24 @@ enum Term {
 
 impl Evaluator for ScalarEvaluator {
     fn evaluate(&mut self, request: &Request, tile: &Tile) -> Sums {
-        let loss = &request.costing.loss;
+        let costing = &request.costing;
         let values = match &request.question {
-            Question::Linearize(thetas) => thetas.iter().flat_map(|theta| self.linearize(theta, loss, tile)).collect(),
-            Question::Costs(thetas) => thetas.iter().flat_map(|theta| self.cost(theta, loss, tile)).collect(),
-            Question::Magnitudes { theta, octave } => self.magnitudes(theta, *octave, tile),
-            Question::Scores(theta) => self.scores(theta, loss, tile),
+            Question::Linearize(thetas) => thetas.iter().flat_map(|theta| self.linearize(theta, costing, tile)).collect(),
+            Question::Costs(thetas) => thetas.iter().flat_map(|theta| self.cost(theta, costing, tile)).collect(),
+            Question::Magnitudes { theta, octave } => self.magnitudes(theta, costing, *octave, tile),
+            Question::Scores(theta) => self.scores(theta, costing, tile),
         };
         Sums::of_tile(values, tile.counts)
     }
 }
 
 impl ScalarEvaluator {
-    fn linearize(&self, theta: &[f64], loss: &Loss, tile: &Tile) -> Vec<f64> {
+    fn linearize(&self, theta: &[f64], costing: &Costing, tile: &Tile) -> Vec<f64> {
+        let Costing { loss, precision } = costing;
         let p = self.program.n_free();
         let triangle = p * (p + 1) / 2;
         let mut sums = self.sum(tile, NormalEquations::width(p), |this, k, add| {
-            let Row { residual: raw, mut jacobian } = this.row(theta, tile, k);
+            let Row { residual: raw, mut jacobian } = this.row(theta, *precision, tile, k);
             let mut residual = raw;
             if !is_linear(loss) {
                 let corrected = correct(loss, raw);
@@ -112,7 +116,7 @@ impl ScalarEvaluator {
             add(triangle + p + 1, Term::Product(raw, raw));
             // the right neighbour in the row, 0 where the tile ends
             if k % LANES != LANES - 1 {
-                let right = if k + 1 < tile.y.len() { this.row(theta, tile, k + 1).residual } else { 0.0 };
+                let right = if k + 1 < tile.y.len() { this.row(theta, *precision, tile, k + 1).residual } else { 0.0 };
                 add(triangle + p + 2, Term::Product(raw, right));
             }
         });
@@ -120,9 +124,10 @@ impl ScalarEvaluator {
         sums
     }
 
-    fn cost(&self, theta: &[f64], loss: &Loss, tile: &Tile) -> Vec<f64> {
+    fn cost(&self, theta: &[f64], costing: &Costing, tile: &Tile) -> Vec<f64> {
+        let Costing { loss, precision } = costing;
         let mut sums = self.sum(tile, 2, |this, k, add| {
-            let residual = this.row(theta, tile, k).residual;
+            let residual = this.row(theta, *precision, tile, k).residual;
             if !is_linear(loss) {
                 add(0, Term::Value(correct(loss, residual).rho));
             }
@@ -132,18 +137,19 @@ impl ScalarEvaluator {
         sums
     }
 
-    fn magnitudes(&self, theta: &[f64], octave: i32, tile: &Tile) -> Vec<f64> {
+    fn magnitudes(&self, theta: &[f64], costing: &Costing, octave: i32, tile: &Tile) -> Vec<f64> {
         let mut counts = vec![0.0; Magnitudes::WIDTH];
         for k in 0..tile.y.len() {
-            count(&mut counts, octave, self.row(theta, tile, k).residual);
+            count(&mut counts, octave, self.row(theta, costing.precision, tile, k).residual);
         }
         counts
     }
 
-    fn scores(&self, theta: &[f64], loss: &Loss, tile: &Tile) -> Vec<f64> {
+    fn scores(&self, theta: &[f64], costing: &Costing, tile: &Tile) -> Vec<f64> {
+        let Costing { loss, precision } = costing;
         let p = self.program.n_free();
         self.sum(tile, p * (p + 1) / 2, |this, k, add| {
-            let Row { mut residual, mut jacobian } = this.row(theta, tile, k);
+            let Row { mut residual, mut jacobian } = this.row(theta, *precision, tile, k);
             if !is_linear(loss) {
                 let corrected = correct(loss, residual);
                 residual *= corrected.residual;

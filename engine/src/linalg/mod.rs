@@ -5,9 +5,11 @@
 
 pub mod cholesky;
 pub mod packed;
+pub mod triangle;
 
 pub use cholesky::{Cholesky, independent_columns};
 pub use packed::Symmetric;
+pub use triangle::Triangle;
 
 /// `a'b`, summed from the first term to the last.
 pub fn dot(a: &[f64], b: &[f64]) -> f64 {

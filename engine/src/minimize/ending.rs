@@ -20,7 +20,7 @@ impl Minimizer {
     /// Ends the fit from outside, at the best point so far. `None` before the first answer.
     pub fn interrupt(&self, reason: &str) -> Option<Summary> {
         let ending = Ending { status: Status::Interrupted, reason: reason.into(), at_start: None };
-        self.best.as_ref().map(|best| self.summary_at(best, &ending))
+        self.best.as_ref().or(self.left.as_ref()).map(|best| self.summary_at(best, &ending))
     }
 
     pub(super) fn end(&mut self, status: Status, reason: String) {

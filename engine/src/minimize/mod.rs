@@ -22,6 +22,7 @@ mod dogleg;
 mod lm;
 
 mod ending;
+mod precision;
 mod procedure;
 mod search;
 mod stop;
@@ -33,6 +34,7 @@ use serde::{Deserialize, Serialize};
 
 pub use options::{Descent, Method, Options, OptionsError};
 pub(crate) use point::{Outlook, outlook};
+pub use precision::Rise;
 
 use crate::kernel::Costing;
 use crate::normal::NormalEquations;
@@ -41,6 +43,7 @@ use crate::summary::{Iteration, Phase, Status, Summary};
 use bend::Bend;
 use ending::Ending;
 use point::{Point, scaled_length};
+use precision::Rejections;
 use search::{Gain, Verdict};
 use stop::Arrival;
 use trial::Trial;
@@ -118,6 +121,10 @@ pub struct Minimizer {
     ending: Option<Ending>,
     /// How residuals become costs, for [`crate::procedure::Procedure`].
     costing: Costing,
+    /// The best point in f32, while its place in f64 is asked for.
+    left: Option<Point>,
+    rejections: Rejections,
+    rise: Option<Rise>,
 }
 
 impl Minimizer {
@@ -135,16 +142,7 @@ impl Minimizer {
             radius: f64::INFINITY,
             bend: Bend::new(start.len()),
             best: None,
-            trial: Trial {
-                theta: start,
-                length: 0.0,
-                damping: 0.0,
-                cut: false,
-                full: false,
-                predicted: 0.0,
-                slope: 0.0,
-                fallback: None,
-            },
+            trial: Trial::standing(start),
             tried_full: false,
             roughness: 0.0,
             candidates: Vec::new(),
@@ -153,12 +151,19 @@ impl Minimizer {
             last: None,
             ending: None,
             costing: Costing::default(),
+            left: None,
+            rejections: Rejections::default(),
+            rise: None,
         }
     }
 
-    /// The same fit under another loss than the linear one.
+    /// The same fit under another loss than the linear one, or beginning in f32. With one pass in all there is nothing to
+    /// begin: it is f64.
     pub fn under(mut self, costing: Costing) -> Self {
         self.costing = costing;
+        if self.options.max_passes == 1 {
+            self.guard_precision();
+        }
         self
     }
 
@@ -197,17 +202,20 @@ impl Minimizer {
             Answer::Costs(costs) => {
                 assert_eq!(costs.len(), self.candidates.len(), "one cost for each candidate that was asked for");
                 self.choose(&costs);
+                self.guard_precision();
                 return self.start();
             }
             Answer::Linearized(normal) => {
                 assert!(self.candidates.is_empty(), "the demand was Cost, the answer is Linearized");
                 assert_eq!(normal.n_free, self.names.len(), "normal equations over the free parameters");
-                match self.best.take() {
-                    None => self.begin(normal),
-                    Some(best) => self.judge(best, normal),
+                match (self.left.take(), self.best.take()) {
+                    (Some(left), _) => self.land(left, normal),
+                    (None, None) => self.begin(normal),
+                    (None, Some(best)) => self.judge(best, normal),
                 }
             }
         }
+        self.guard_precision();
         if self.ending.is_none() && self.passes >= self.options.max_passes {
             self.end(Status::MaxPasses, format!("max_passes: all {} passes are used", self.passes));
         }
@@ -221,7 +229,7 @@ impl Minimizer {
 
     /// The lowest cost so far; `None` before the first answer.
     pub fn lowest(&self) -> Option<f64> {
-        self.best.as_ref().map(|best| best.normal.cost)
+        self.best.as_ref().or(self.left.as_ref()).map(|best| best.normal.cost)
     }
 
     /// The record of the pass answered last.
@@ -277,6 +285,14 @@ impl Minimizer {
         }
         let accepted = arrived.as_ref().filter(|_| verdict == Verdict::Accept);
         self.record(&normal, accepted.unwrap_or(&best).gradient_norm, accepted.is_some());
+        self.rejections = match verdict {
+            Verdict::Accept => Rejections::default(),
+            _ => Rejections {
+                count: self.rejections.count + 1,
+                promised: self.trial.predicted,
+                overflow: !normal.is_finite(),
+            },
+        };
         if self.iterations == 0 {
             // the first radius was a guess; the first step is a measure
             self.radius = self.radius.min(self.trial.length);
@@ -366,7 +382,7 @@ impl Minimizer {
 
     fn point(&self, theta: Vec<f64>, normal: NormalEquations) -> Point {
         let scale = self.scale_with(&normal);
-        Point::new(theta, normal, &scale, &self.lower, &self.upper)
+        Point::new(theta, normal, &scale, (&self.lower, &self.upper), self.costing.precision)
     }
 
     fn record(&mut self, normal: &NormalEquations, gradient_norm: f64, accepted: bool) {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::lm::Model;
+use crate::kernel::Precision;
 use crate::linalg::norm;
 use crate::normal::NormalEquations;
 use crate::summary::Side;
@@ -10,8 +11,8 @@ use crate::summary::Side;
 /// Relative rounding of a cost: a sum of squares whose residuals carry a few roundings each. 450 roundings of f64.
 const COST_ROUNDING: f64 = 1e-13;
 
-/// Roundings of the model's value, relative to the size of the terms that make it.
-const MODEL_ROUNDING: f64 = 8.0 * f64::EPSILON;
+/// Roundings of the model's value, relative to the size of the terms that make it: so many epsilons of its precision.
+const MODEL_ROUNDINGS: f64 = 8.0;
 
 /// The offset at the rounding floor may be so many times its estimated rounding.
 const OFFSET_ROUNDINGS: f64 = 32.0;
@@ -40,11 +41,20 @@ pub(super) struct Point {
 }
 
 impl Point {
-    pub(super) fn new(theta: Vec<f64>, normal: NormalEquations, scale: &[f64], lower: &[f64], upper: &[f64]) -> Self {
+    /// `scale` is D, `bounds` the lower and the upper ones, `precision` that of the pass that found the normal equations.
+    pub(super) fn new(
+        theta: Vec<f64>,
+        normal: NormalEquations,
+        scale: &[f64],
+        bounds: (&[f64], &[f64]),
+        precision: Precision,
+    ) -> Self {
+        let (lower, upper) = bounds;
         let model = Model::new(&normal, &theta, scale, lower, upper);
         let full = model.gauss_newton();
         let residual = (2.0 * normal.cost).sqrt();
-        let lengths = column_lengths(&normal);
+        let model_length = scaled_length(&theta, &column_lengths(&normal));
+        let value_rounding = MODEL_ROUNDINGS * precision.epsilon() * model_length;
         Self {
             gradient_norm: gradient_norm(&theta, &normal, lower, upper),
             // with dependent columns the step leaves some still: never promise less than one of them alone could bring
@@ -52,8 +62,8 @@ impl Point {
             full_length: full.map_or(f64::INFINITY, |step| step.length),
             theta_length: scaled_length(&theta, scale),
             // the terms of the model have the size |J_j theta_j|: what they round to, the residual cannot resolve
-            cost_rounding: COST_ROUNDING * normal.cost + MODEL_ROUNDING * residual * scaled_length(&theta, &lengths),
-            offset_rounding: offset_rounding(&model, &normal, scaled_length(&theta, &lengths), residual),
+            cost_rounding: COST_ROUNDING * normal.cost + value_rounding * residual,
+            offset_rounding: offset_rounding(&model, &normal, value_rounding, residual),
             theta,
             normal,
         }
@@ -97,16 +107,16 @@ pub(crate) struct Outlook {
 pub(crate) fn outlook(theta: &[f64], normal: &NormalEquations, lower: &[f64], upper: &[f64]) -> Outlook {
     let scale = column_lengths(normal);
     let condition = Model::new(normal, theta, &scale, lower, upper).condition();
-    let point = Point::new(theta.to_vec(), normal.clone(), &scale, lower, upper);
+    let point = Point::new(theta.to_vec(), normal.clone(), &scale, (lower, upper), Precision::F64);
     let independent = condition.is_finite() && scale.iter().all(|&length| length > 0.0);
     Outlook { gradient_norm: point.gradient_norm, offset: point.offset(), independent }
 }
 
 /// See [`Point::offset_rounding`]. A gradient off by `eps sqrt(n)` of `|J_j| |r|` moves the offset by up to that times the
 /// condition of J; a residual off by the rounding of the model's value moves it by that relative to the residual.
-fn offset_rounding(model: &Model, normal: &NormalEquations, model_length: f64, residual: f64) -> f64 {
+fn offset_rounding(model: &Model, normal: &NormalEquations, value_rounding: f64, residual: f64) -> f64 {
     let sums = f64::EPSILON * (normal.counts.used as f64).sqrt() * model.condition();
-    let value = if residual > 0.0 { MODEL_ROUNDING * model_length / residual } else { 0.0 };
+    let value = if residual > 0.0 { value_rounding / residual } else { 0.0 };
     OFFSET_ROUNDINGS * (sums + value)
 }
 

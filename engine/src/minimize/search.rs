@@ -13,7 +13,7 @@ const GOOD: f64 = 0.75;
 const STRONGEST_SHRINK: f64 = 0.1;
 
 /// A promise up to so many roundings of the cost counts as drowned in them if nothing came of it.
-const DROWNED: f64 = 10.0;
+pub(super) const DROWNED: f64 = 10.0;
 
 /// Changes of cost up to this part of it may turn out to be rounding that no estimate foresaw.
 const UNFORESEEN: f64 = 1e-7;

@@ -39,6 +39,13 @@ pub(super) struct Trial {
     pub(super) fallback: Option<f64>,
 }
 
+impl Trial {
+    /// No step: the point itself is asked for.
+    pub(super) fn standing(theta: Vec<f64>) -> Self {
+        Self { theta, length: 0.0, damping: 0.0, cut: false, full: false, predicted: 0.0, slope: 0.0, fallback: None }
+    }
+}
+
 impl Minimizer {
     /// Asks for the next trial from the accepted point.
     pub(super) fn propose(&mut self, best: Point) {

@@ -188,7 +188,7 @@ fn tiles_come_from_files() {
     load_tiles(&dataset, 0..3, 2, NonFinite::Skip, &mut |tile| tiles.push(tile)).unwrap();
     let counts: Vec<_> = tiles.iter().map(|t| (t.index, t.counts.used, t.counts.masked, t.counts.nonfinite)).collect();
     assert_eq!(counts, [(0, 1, 0, 1), (1, 2, 0, 0), (2, 0, 1, 0)]);
-    assert_eq!(tiles[1].inverse_sigma.as_deref(), Some(&[4.0, 1.0][..]));
+    assert_eq!(tiles[1].inverse_sigma, Some(vec![4.0, 1.0].into()));
     let error = load_tiles(&dataset, 0..3, 2, NonFinite::Error, &mut |_| ()).unwrap_err();
     assert_eq!(
         error.message,

@@ -1,0 +1,222 @@
+//! The block tape's machine: runs the body of a tape over a block of points, in f64 or in f32.
+//!
+//! In f32 every variable is rounded when it is loaded, and every step over points works in f32. What depends on theta alone
+//! is computed in f64 as ever and rounded where a step over points takes it. What comes out is widened: residuals and all
+//! sums are f64 in either case.
+
+use std::ops::Range;
+
+use super::blocks::BLOCK;
+use crate::data::numbers::Numbers;
+use crate::data::tile::Tile;
+use crate::expr::ops::Source;
+use crate::math;
+use crate::real::Real;
+use crate::tape::{Operand, Operation, Step, Tape};
+
+/// A type of number that a machine computes in.
+pub(super) trait Word: Real {
+    /// The values of a column where they stand, if they have this type.
+    fn stored(numbers: &Numbers) -> Option<&[Self]>;
+
+    /// Copies a range of a column that has the other type.
+    fn convert(numbers: &Numbers, range: Range<usize>, to: &mut [Self]);
+}
+
+impl Word for f64 {
+    #[inline(always)]
+    fn stored(numbers: &Numbers) -> Option<&[Self]> {
+        if let Numbers::F64(values) = numbers { Some(values) } else { None }
+    }
+
+    #[inline(always)]
+    fn convert(numbers: &Numbers, range: Range<usize>, to: &mut [Self]) {
+        if let Numbers::F32(values) = numbers {
+            for (to, from) in to.iter_mut().zip(&values[range]) {
+                *to = f64::from(*from);
+            }
+        }
+    }
+}
+
+impl Word for f32 {
+    #[inline(always)]
+    fn stored(numbers: &Numbers) -> Option<&[Self]> {
+        if let Numbers::F32(values) = numbers { Some(values) } else { None }
+    }
+
+    #[inline(always)]
+    fn convert(numbers: &Numbers, range: Range<usize>, to: &mut [Self]) {
+        if let Numbers::F64(values) = numbers {
+            for (to, from) in to.iter_mut().zip(&values[range]) {
+                *to = *from as f32;
+            }
+        }
+    }
+}
+
+/// Registers of one thread, `[BLOCK]` each, reused for every block.
+pub(super) struct Machine<T> {
+    /// Variables of the block whose columns have the other type.
+    x: Vec<Vec<T>>,
+    registers: Vec<Vec<T>>,
+    /// Uniform operands of a selection, spread over a block.
+    filled: [Vec<T>; 3],
+    /// What depends on theta alone.
+    uniforms: Vec<f64>,
+    /// The same, rounded.
+    rounded: Vec<T>,
+}
+
+/// An output of a tape over a block.
+#[derive(Clone, Copy)]
+pub(super) enum Output<'a, T> {
+    /// One value for each point.
+    Each(&'a [T]),
+    /// The same for all.
+    Same(f64),
+}
+
+impl<T: Word> Machine<T> {
+    /// For tapes of so many variables and registers at most.
+    pub(super) fn new(variables: usize, registers: usize) -> Self {
+        let block = || vec![T::ZERO; BLOCK];
+        Self {
+            x: (0..variables).map(|_| block()).collect(),
+            registers: (0..registers).map(|_| block()).collect(),
+            filled: std::array::from_fn(|_| block()),
+            uniforms: Vec::new(),
+            rounded: Vec::new(),
+        }
+    }
+
+    /// Runs the part of a tape that depends on theta alone.
+    pub(super) fn set(&mut self, tape: &Tape, theta: &[f64]) {
+        tape.run_uniforms(theta, &mut self.uniforms);
+        self.rounded.clear();
+        self.rounded.extend(self.uniforms.iter().map(|&value| T::nearest(value)));
+    }
+
+    /// Runs the rest over a block.
+    #[inline(always)]
+    pub(super) fn run(&mut self, tape: &Tape, tile: &Tile, block: Range<usize>) {
+        let n = block.len();
+        for (scratch, column) in self.x.iter_mut().zip(&tile.x) {
+            if T::stored(column).is_none() {
+                T::convert(column, block.clone(), &mut scratch[..n]);
+            }
+        }
+        for &Step { operation, out } in tape.body() {
+            // A step never writes where it reads, so its register can leave the file while it runs.
+            let mut register = std::mem::take(&mut self.registers[out as usize]);
+            let target = &mut register[..n];
+            let slice = |operand: Operand| -> &[T] {
+                match operand {
+                    Operand::Variable(index) => variable(&self.x, tile, index, &block),
+                    Operand::Register(index) => &self.registers[index as usize][..n],
+                    Operand::Uniform(_) => unreachable!("uniform operands are taken apart before"),
+                }
+            };
+            match operation {
+                Operation::Unary(op, a) => op.map(target, slice(a)),
+                Operation::PowInt(a, n) => pow_int(target, slice(a), n),
+                Operation::Binary(op, Operand::Uniform(a), b) => op.map(target, self.rounded[a as usize], slice(b)),
+                Operation::Binary(op, a, Operand::Uniform(b)) => op.map(target, slice(a), self.rounded[b as usize]),
+                Operation::Binary(op, a, b) => op.map(target, slice(a), slice(b)),
+                Operation::Select(..) => self.select(operation, target, tile, &block),
+            }
+            self.registers[out as usize] = register;
+        }
+    }
+
+    #[inline(always)]
+    fn select(&mut self, operation: Operation, target: &mut [T], tile: &Tile, block: &Range<usize>) {
+        let Operation::Select(condition, then, otherwise) = operation else {
+            unreachable!("called for selections only")
+        };
+        let n = block.len();
+        let operands = [condition, then, otherwise];
+        for (operand, filled) in operands.iter().zip(&mut self.filled) {
+            if let Operand::Uniform(index) = operand {
+                filled[..n].fill(self.rounded[*index as usize]);
+            }
+        }
+        let slice = |k: usize| -> &[T] {
+            match operands[k] {
+                Operand::Variable(index) => variable(&self.x, tile, index, block),
+                Operand::Register(index) => &self.registers[index as usize][..n],
+                Operand::Uniform(_) => &self.filled[k][..n],
+            }
+        };
+        let (c, a, b) = (slice(0), slice(1), slice(2));
+        for i in 0..n {
+            target[i] = if c[i] != T::ZERO { a[i] } else { b[i] };
+        }
+    }
+
+    /// What the tape that ran last has computed.
+    #[inline(always)]
+    pub(super) fn output<'a>(&'a self, operand: Operand, tile: &'a Tile, block: &Range<usize>) -> Output<'a, T> {
+        match operand {
+            Operand::Variable(index) => Output::Each(variable(&self.x, tile, index, block)),
+            Operand::Register(index) => Output::Each(&self.registers[index as usize][..block.len()]),
+            Operand::Uniform(index) => Output::Same(self.uniforms[index as usize]),
+        }
+    }
+}
+
+/// A variable over a block: where its column stands, or converted.
+#[inline(always)]
+fn variable<'a, T: Word>(x: &'a [Vec<T>], tile: &'a Tile, index: u32, block: &Range<usize>) -> &'a [T] {
+    match T::stored(&tile.x[index as usize]) {
+        Some(column) => &column[block.clone()],
+        None => &x[index as usize][..block.len()],
+    }
+}
+
+#[inline(always)]
+fn pow_int<T: Real>(out: &mut [T], a: &[T], n: i32) {
+    if n == 2 {
+        for (o, a) in out.iter_mut().zip(a) {
+            *o = *a * *a;
+        }
+    } else {
+        for (o, a) in out.iter_mut().zip(a) {
+            *o = math::pow_int(*a, n);
+        }
+    }
+}
+
+impl<T: Word> Output<'_, T> {
+    /// `out = output`, widened.
+    #[inline(always)]
+    pub(super) fn widen(self, out: &mut [f64]) {
+        match self {
+            Output::Each(values) => {
+                values.check(out.len());
+                for (i, out) in out.iter_mut().enumerate() {
+                    *out = values.at(i).widen();
+                }
+            }
+            Output::Same(value) => out.fill(value),
+        }
+    }
+
+    /// `out = output - y`, in f64.
+    #[inline(always)]
+    pub(super) fn minus(self, y: &[f64], out: &mut [f64]) {
+        match self {
+            Output::Each(values) => {
+                values.check(out.len());
+                for (i, (out, y)) in out.iter_mut().zip(y).enumerate() {
+                    *out = values.at(i).widen() - y;
+                }
+            }
+            Output::Same(value) => {
+                for (out, y) in out.iter_mut().zip(y) {
+                    *out = value - y;
+                }
+            }
+        }
+    }
+}
