@@ -4,6 +4,7 @@
 pub mod columns;
 pub mod error;
 pub mod flags;
+mod hybrid;
 pub mod job_file;
 pub mod keys;
 pub mod parameters;
@@ -325,19 +326,19 @@ fn read_fit(settings: &Settings) -> Result<FitSettings, JobError> {
         }
     });
     let (loss, scale) = loss_settings(settings)?;
+    let minimizer = minimize::Options {
+        method: chosen(settings, "fit", "method", &Method::NAMES),
+        xtol: tolerance("xtol"),
+        ftol: tolerance("ftol"),
+        gtol: tolerance("gtol"),
+        max_passes,
+        ..minimize::Options::default()
+    };
+    let costing = Costing { loss, ..Costing::default() };
+    let mut options = Options { minimizer, costing, scale, ..Options::default() };
+    hybrid::read(settings, &mut options)?;
     Ok(FitSettings {
-        options: Options {
-            minimizer: minimize::Options {
-                method: chosen(settings, "fit", "method", &Method::NAMES),
-                xtol: tolerance("xtol"),
-                ftol: tolerance("ftol"),
-                gtol: tolerance("gtol"),
-                max_passes,
-            },
-            costing: Costing { loss, ..Costing::default() },
-            scale,
-            scores: false,
-        },
+        options,
         nonfinite: chosen(settings, "fit", "nonfinite", &NONFINITE),
         absolute_sigma: settings.switch("fit", "absolute_sigma"),
         tile_points,

@@ -19,6 +19,7 @@
 
 pub mod normalize;
 mod options;
+mod preset;
 mod scale;
 mod tandem;
 pub mod warm_up;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 pub use normalize::Normalization;
 pub use options::{Options, ScaleRule, WarmUpRule};
+pub use preset::Preset;
 pub use tandem::Companion;
 
 use crate::kernel::{Answer, Costing, Precision, Question, Request};

@@ -70,6 +70,7 @@ impl Options {
         if self.scale == ScaleRule::Mad && self.costing.loss.kind == LossKind::Linear {
             return Err(OptionsError::ScaleOfLinear);
         }
+        self.warming.check()?;
         self.minimizer.check(parameters, &self.costing.loss)
     }
 }

@@ -83,8 +83,12 @@ pub enum OptionsError {
     Tolerance { name: &'static str, value: f64 },
     #[error("the linear loss has no scale to estimate; expected a robust loss, or no \"mad\" as its scale")]
     ScaleOfLinear,
-    #[error("first radius = {value}: expected a finite number above 0")]
-    FirstRadius { value: f64 },
+    #[error("method \"lm\" finds its steps by damping, found the descent \"dogleg\"; use \"hybrid\" or \"trf\"")]
+    LmWithDogleg,
+    #[error("{name} = {value}: expected a finite number above 0")]
+    Length { name: &'static str, value: f64 },
+    #[error("{name} = 0: expected 1 or above")]
+    Zero { name: &'static str },
     #[error("max_passes = 0: at least one pass is needed to evaluate the start")]
     NoPasses,
 }
@@ -103,13 +107,16 @@ impl Options {
             }
         }
         if let Some(value) = self.first_radius.filter(|radius| !(radius.is_finite() && *radius > 0.0)) {
-            return Err(OptionsError::FirstRadius { value });
+            return Err(OptionsError::Length { name: "first radius", value });
         }
         if self.max_passes == 0 {
             return Err(OptionsError::NoPasses);
         }
         if self.method != Method::Lm {
             return Ok(());
+        }
+        if self.descent == Descent::Dogleg {
+            return Err(OptionsError::LmWithDogleg);
         }
         if let Some(p) = parameters.iter_free().find(|p| p.min > f64::NEG_INFINITY || p.max < f64::INFINITY) {
             return Err(OptionsError::LmWithBounds { name: p.name.clone(), min: p.min, max: p.max });
@@ -151,6 +158,8 @@ mod tests {
         let huber = Loss { kind: LossKind::Huber, scale: 1.0 };
         let error = lm.check(&parameters(f64::NEG_INFINITY, false), &huber).unwrap_err();
         assert_eq!(error, OptionsError::LmWithLoss { loss: "huber" });
+        let dogleg = Options { descent: Descent::Dogleg, ..lm.clone() };
+        assert_eq!(dogleg.check(&parameters(f64::NEG_INFINITY, false), &linear), Err(OptionsError::LmWithDogleg));
         let trf = Options { method: Method::Trf, ..Options::default() };
         assert_eq!(trf.check(&parameters(0.0, false), &huber), Ok(()));
     }

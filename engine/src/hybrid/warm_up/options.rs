@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::minimize::OptionsError;
+
 /// How the warm-up descends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -96,6 +98,35 @@ impl Default for WarmUpOptions {
             cost_increase_tolerance: 0.05,
             step_clipping: true,
             max_step: 0.5,
+        }
+    }
+}
+
+impl WarmUpOptions {
+    /// Refuses what makes no sense.
+    pub fn check(&self) -> Result<(), OptionsError> {
+        for (name, value) in [
+            ("plateau threshold", self.plateau),
+            ("gradient threshold", self.gradient),
+            ("agreement threshold", self.agreement),
+            ("warm start threshold", self.warm_start_threshold),
+            ("cost increase tolerance", self.cost_increase_tolerance),
+        ] {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(OptionsError::Tolerance { name, value });
+            }
+        }
+        for (name, value) in
+            [("first step", self.first_step), ("learning rate", self.learning_rate), ("max step", self.max_step)]
+        {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(OptionsError::Length { name, value });
+            }
+        }
+        let counts = [("max iterations", self.max_iterations), ("history", self.history as u64)];
+        match counts.into_iter().find(|(_, count)| *count == 0) {
+            Some((name, _)) => Err(OptionsError::Zero { name }),
+            None => Ok(()),
         }
     }
 }
