@@ -387,7 +387,8 @@ impl Hybrid {
         if settle {
             let rms = (summary.normal.rss / summary.normal.counts.used as f64).sqrt();
             // half of the points at least have |r| <= sqrt(2) rms
-            let estimate = ScaleEstimate::new(summary.theta.clone(), double(self.costing), std::f64::consts::SQRT_2 * rms);
+            let estimate =
+                ScaleEstimate::new(summary.theta.clone(), double(self.costing), std::f64::consts::SQRT_2 * rms);
             self.solution = Some(summary);
             self.stage = Stage::Scale(estimate);
         } else {

@@ -50,7 +50,8 @@ impl Points {
     fn magnitudes(&self, theta: &[f64]) -> Vec<f64> {
         let model = self.program.model();
         let value = |t: f64| model.graph().evaluate(&[t], theta)[model.value().index()];
-        let mut all: Vec<f64> = self.tile.x[0].iter().zip(self.tile.y.iter()).map(|(t, y)| (value(t) - y).abs()).collect();
+        let mut all: Vec<f64> =
+            self.tile.x[0].iter().zip(self.tile.y.iter()).map(|(t, y)| (value(t) - y).abs()).collect();
         all.sort_by(f64::total_cmp);
         all
     }

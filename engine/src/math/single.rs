@@ -4,9 +4,9 @@
 //! that its f32 forms do not have go by way of f64 and are rounded once.
 
 pub use libm::{
-    acosf as acos, asinf as asin, atan2f as atan2, atanf as atan, cbrtf as cbrt, cosf as cos, coshf as cosh, erfcf as erfc,
-    erff as erf, expm1f as expm1, hypotf as hypot, log1pf as log1p, log2f as log2, log10f as log10, logf as log,
-    powf as pow, sinf as sin, sinhf as sinh, tanf as tan, tanhf as tanh,
+    acosf as acos, asinf as asin, atan2f as atan2, atanf as atan, cbrtf as cbrt, cosf as cos, coshf as cosh,
+    erfcf as erfc, erff as erf, expm1f as expm1, hypotf as hypot, log1pf as log1p, log2f as log2, log10f as log10,
+    logf as log, powf as pow, sinf as sin, sinhf as sinh, tanf as tan, tanhf as tanh,
 };
 
 /// The square root, which IEEE 754 rounds correctly everywhere.

@@ -81,7 +81,10 @@ impl Minimizer {
             return Some(format!("the gradient is at the rounding of f32: {:.1e} <= {noise:.1e}", best.gradient_norm));
         }
         if best.offset() <= noise {
-            return Some(format!("what is left to gain is at the rounding of f32: offset = {:.1e} <= {noise:.1e}", best.offset()));
+            return Some(format!(
+                "what is left to gain is at the rounding of f32: offset = {:.1e} <= {noise:.1e}",
+                best.offset()
+            ));
         }
         let Rejections { count, promised, overflow } = self.rejections;
         if count > 0 && overflow {

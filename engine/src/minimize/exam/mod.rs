@@ -1,36 +1,42 @@
-//! The exam: problems with known answers, driven through [`Minimizer`] as a script would.
+//! The exam: problems with known answers, driven through [`Minimizer`] or all phases ([`Hybrid`]) as a script would.
 
 mod behaviour;
 mod bounds;
-mod dual;
+mod descents;
+pub(crate) mod dual;
 mod honesty;
 mod mgh;
 mod mgh_systems;
 mod nist;
 mod random;
 
+use std::convert::Infallible;
+
 use super::{Evaluate, Minimizer, Options, minimize};
+use crate::hybrid::{self, Hybrid};
+use crate::kernel::{Answer, Costing, Question, Request};
 use crate::kernel::accumulate::{LANES, correct};
 use crate::loss::Loss;
 use crate::normal::{Counts, NormalEquations};
 use crate::params::{Parameter, Parameters};
+use crate::procedure::run;
 use crate::summary::Summary;
 use dual::Dual;
 
 /// A system of residuals r(theta) under a loss, summed in plain order.
-struct System<F> {
+pub(crate) struct System<F> {
     residuals: F,
-    loss: Loss,
+    pub(crate) loss: Loss,
     /// Every point asked for, with its cost.
-    visited: Vec<(Vec<f64>, f64)>,
+    pub(crate) visited: Vec<(Vec<f64>, f64)>,
 }
 
 impl<F: Fn(&[Dual]) -> Vec<Dual>> System<F> {
-    fn new(residuals: F) -> Self {
+    pub(crate) fn new(residuals: F) -> Self {
         Self { residuals, loss: Loss::default(), visited: Vec::new() }
     }
 
-    fn at(&self, theta: &[f64]) -> NormalEquations {
+    pub(crate) fn at(&self, theta: &[f64]) -> NormalEquations {
         let p = theta.len();
         let mut normal = NormalEquations {
             n_free: p,
@@ -39,13 +45,14 @@ impl<F: Fn(&[Dual]) -> Vec<Dual>> System<F> {
             cost: 0.0,
             rss: 0.0,
             lag: 0.0,
+            triangle: None,
             counts: Counts::default(),
         };
         let residuals = (self.residuals)(&dual::variables(theta));
         let pairs = residuals.windows(2).enumerate().filter(|(k, _)| k % LANES != LANES - 1);
         normal.lag = pairs.map(|(_, pair)| pair[0].value * pair[1].value).sum();
         for r in residuals {
-            let corrected = correct(&self.loss, r.value);
+            let corrected = correct(&Costing { loss: self.loss, ..Costing::default() }, r.value);
             let slope: Vec<f64> = r.slope[..p].iter().map(|slope| slope * corrected.jacobian).collect();
             let mut packed = 0;
             for j in 0..p {
@@ -60,6 +67,18 @@ impl<F: Fn(&[Dual]) -> Vec<Dual>> System<F> {
             normal.counts.used += 1;
         }
         normal
+    }
+}
+
+impl<F: Fn(&[Dual]) -> Vec<Dual>> System<F> {
+    /// Normal equations at every theta of a request.
+    pub(crate) fn answer(&mut self, request: &Request) -> Answer {
+        let Question::Linearize(thetas) = &request.question else { panic!("not asked in the exam: {request:?}") };
+        let linearize = |theta: &Vec<f64>| {
+            let Ok(normal) = self.linearize(theta);
+            normal
+        };
+        Answer::Linearized(thetas.iter().map(linearize).collect())
     }
 }
 
@@ -78,11 +97,11 @@ impl<F: Fn(&[Dual]) -> Vec<Dual>> Evaluate for System<F> {
 }
 
 /// Parameters x1, x2, ... without bounds.
-fn unbounded(start: &[f64]) -> Parameters {
+pub(crate) fn unbounded(start: &[f64]) -> Parameters {
     bounded(start, &vec![(f64::NEG_INFINITY, f64::INFINITY); start.len()])
 }
 
-fn bounded(start: &[f64], bounds: &[(f64, f64)]) -> Parameters {
+pub(crate) fn bounded(start: &[f64], bounds: &[(f64, f64)]) -> Parameters {
     let parameter = |(j, (&start, &(min, max)))| {
         let name = format!("x{}", j + 1);
         Parameter { name, start, min, max, fixed: false }
@@ -93,6 +112,28 @@ fn bounded(start: &[f64], bounds: &[(f64, f64)]) -> Parameters {
 fn fit(parameters: &Parameters, options: Options, residuals: impl Fn(&[Dual]) -> Vec<Dual>) -> Summary {
     let Ok(summary) = minimize(&mut Minimizer::new(parameters, options), &mut System::new(residuals));
     summary
+}
+
+/// What a fit of all phases came to.
+struct Whole {
+    summary: Summary,
+    /// Thetas evaluated: a pass may answer two descents.
+    evaluations: usize,
+    /// The warm-up was entered.
+    warmed: bool,
+}
+
+fn fit_whole(
+    parameters: &Parameters,
+    options: hybrid::Options,
+    residuals: impl Fn(&[Dual]) -> Vec<Dual>,
+) -> Whole {
+    let mut system = System::new(residuals);
+    let mut fit = Hybrid::new(parameters, options, 1.0);
+    let Ok(()) = run(&mut fit, |request| Ok::<_, Infallible>(system.answer(request)));
+    let summary = fit.summary().expect("it ran to its end");
+    let warmed = fit.decision().is_some_and(|decision| decision.entered);
+    Whole { summary, evaluations: system.visited.len(), warmed }
 }
 
 /// Digits on which a value agrees with a certified one.
