@@ -341,7 +341,8 @@ impl Hybrid {
         let Stage::Refine(tandem) = &self.stage else { return false };
         let first = self.decision.is_none() && self.solution.is_none();
         let options = &self.options.minimizer;
-        let allowed = options.method == Method::Hybrid && self.options.warm_up == WarmUpRule::Auto && !options.endless();
+        let allowed =
+            options.method == Method::Hybrid && self.options.warm_up == WarmUpRule::Auto && !options.endless();
         let reason = stalled.map(|summary| summary.reason.clone()).or_else(|| tandem.creeps());
         let (true, Some(reason)) = (first && allowed && self.passes_left() > 1, reason) else { return false };
         let best = stalled.cloned().or_else(|| tandem.interrupt(&reason)).expect("its start has been evaluated");

@@ -102,6 +102,7 @@ mod tests {
             cost: 8.0, // |r| = 4
             rss: 16.0,
             lag: 0.0,
+            triangle: None,
             counts: Counts::default(),
         };
         let units = rule.units(&Parameters::new(vec![parameter]).unwrap(), &normal);

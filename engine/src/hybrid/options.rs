@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::Costing;
-use crate::loss::LossKind;
 use super::normalize::Normalization;
 use super::tandem::Companion;
 use super::warm_up::WarmUpOptions;
+use crate::kernel::Costing;
+use crate::loss::LossKind;
 use crate::minimize::{self, OptionsError};
 use crate::params::Parameters;
 

@@ -50,13 +50,9 @@ impl Preset {
         options.warming = match self {
             Preset::Default => plain,
             Preset::Aggressive => WarmUpOptions { plateau: 5e-4, gradient: 5e-3, ..plain },
-            Preset::Conservative => WarmUpOptions {
-                plateau: 1e-5,
-                gradient: 1e-4,
-                agreement: 0.0,
-                max_iterations: 80,
-                ..plain
-            },
+            Preset::Conservative => {
+                WarmUpOptions { plateau: 1e-5, gradient: 1e-4, agreement: 0.0, max_iterations: 80, ..plain }
+            }
             Preset::DefenseStrict => defences(0.01, 0.05, 0.05),
             Preset::DefenseRelaxed => defences(0.5, 0.5, 1.0),
             Preset::DefenseDisabled => WarmUpOptions {

@@ -68,7 +68,7 @@ impl Companion {
 
 /// One or two descents, each with a trust region of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Tandem {
+pub(super) struct Tandem {
     parameters: Parameters,
     options: Options,
     normalization: Normalization,
@@ -90,7 +90,7 @@ pub struct Tandem {
 impl Tandem {
     /// `first` is the descent from the starts of `parameters`, under `options`; nothing has been asked for it yet, or its
     /// start is known (then it was given these normal equations).
-    pub fn new(
+    pub(super) fn new(
         first: Minimizer,
         start: Option<NormalEquations>,
         parameters: &Parameters,
@@ -122,17 +122,17 @@ impl Tandem {
     }
 
     /// The precision of the pass that it waits for.
-    pub fn precision(&self) -> Precision {
+    pub(super) fn precision(&self) -> Precision {
         self.first.precision()
     }
 
     /// That it went over from f32 to f64.
-    pub fn rise(&self) -> Option<&Rise> {
+    pub(super) fn rise(&self) -> Option<&Rise> {
         self.first.rise()
     }
 
     /// How it ended; `None` while it has not.
-    pub fn summary(&self) -> Option<Summary> {
+    pub(super) fn summary(&self) -> Option<Summary> {
         let first = self.first.summary();
         let Some(second) = &self.second else { return first };
         let ended = match (first, second.summary()) {
@@ -145,7 +145,7 @@ impl Tandem {
     }
 
     /// Ends it from outside, at the best point so far. `None` while there is none.
-    pub fn interrupt(&self, reason: &str) -> Option<Summary> {
+    pub(super) fn interrupt(&self, reason: &str) -> Option<Summary> {
         let first = self.first.interrupt(reason);
         let second = self.second.as_ref().and_then(|second| second.interrupt(reason));
         let best = match (first, second) {
@@ -187,7 +187,11 @@ impl Tandem {
     /// Begins the second descent if it is time.
     fn watch(&mut self) {
         // both are asked in one pass, of one precision: the second begins once the first is in f64 to stay
-        if self.second.is_some() || self.first.precision() == Precision::F32 || self.companion == Companion::Never || self.passes >= self.options.max_passes {
+        if self.second.is_some()
+            || self.first.precision() == Precision::F32
+            || self.companion == Companion::Never
+            || self.passes >= self.options.max_passes
+        {
             return;
         }
         let ended = self.first.summary();
@@ -198,7 +202,10 @@ impl Tandem {
         let trouble = self.passes >= PATIENCE && self.rejected > 0 && gradient > FAR;
         let reason = match ended {
             Some(_) => "the first descent stalled".to_string(),
-            None if trouble => format!("after {} passes with {} rejected trials it is still far from a minimum: gradient norm = {gradient:.1e} > {FAR}", self.passes, self.rejected),
+            None if trouble => format!(
+                "after {} passes with {} rejected trials it is still far from a minimum: gradient norm = {gradient:.1e} > {FAR}",
+                self.passes, self.rejected
+            ),
             None if self.companion == Companion::Always => "it was asked for".to_string(),
             None => return,
         };

@@ -28,7 +28,7 @@ mod search;
 mod stop;
 
 #[cfg(test)]
-mod exam;
+pub(crate) mod exam;
 
 use serde::{Deserialize, Serialize};
 

@@ -67,7 +67,16 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { method: Method::Hybrid, xtol: 1e-10, ftol: 1e-10, gtol: 1e-10, max_passes: 200, descent: Descent::Lm, first_radius: None, regularization: 0.0 }
+        Self {
+            method: Method::Hybrid,
+            xtol: 1e-10,
+            ftol: 1e-10,
+            gtol: 1e-10,
+            max_passes: 200,
+            descent: Descent::Lm,
+            first_radius: None,
+            regularization: 0.0,
+        }
     }
 }
 
@@ -96,12 +105,9 @@ pub enum OptionsError {
 impl Options {
     /// Refuses what contradicts itself or the problem.
     pub fn check(&self, parameters: &Parameters, loss: &Loss) -> Result<(), OptionsError> {
-        for (name, value) in [
-            ("xtol", self.xtol),
-            ("ftol", self.ftol),
-            ("gtol", self.gtol),
-            ("regularization", self.regularization),
-        ] {
+        for (name, value) in
+            [("xtol", self.xtol), ("ftol", self.ftol), ("gtol", self.gtol), ("regularization", self.regularization)]
+        {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(OptionsError::Tolerance { name, value });
             }

@@ -329,7 +329,10 @@ impl WarmUp {
         }
         if options.plateau > 0.0 && change <= options.plateau * here.normal.cost {
             let part = change / here.normal.cost;
-            return Some(format!("plateau: the last step changed the cost by {part:.2e} of it <= {:e}", options.plateau));
+            return Some(format!(
+                "plateau: the last step changed the cost by {part:.2e} of it <= {:e}",
+                options.plateau
+            ));
         }
         (options.gradient > 0.0 && gradient <= options.gradient)
             .then(|| format!("gradient: max |g_j| / (|J_j| sqrt(2 cost)) = {gradient:.2e} <= {:e}", options.gradient))

@@ -14,8 +14,8 @@ use std::convert::Infallible;
 
 use super::{Evaluate, Minimizer, Options, minimize};
 use crate::hybrid::{self, Hybrid};
-use crate::kernel::{Answer, Costing, Question, Request};
 use crate::kernel::accumulate::{LANES, correct};
+use crate::kernel::{Answer, Costing, Question, Request};
 use crate::loss::Loss;
 use crate::normal::{Counts, NormalEquations};
 use crate::params::{Parameter, Parameters};
@@ -123,11 +123,7 @@ struct Whole {
     warmed: bool,
 }
 
-fn fit_whole(
-    parameters: &Parameters,
-    options: hybrid::Options,
-    residuals: impl Fn(&[Dual]) -> Vec<Dual>,
-) -> Whole {
+fn fit_whole(parameters: &Parameters, options: hybrid::Options, residuals: impl Fn(&[Dual]) -> Vec<Dual>) -> Whole {
     let mut system = System::new(residuals);
     let mut fit = Hybrid::new(parameters, options, 1.0);
     let Ok(()) = run(&mut fit, |request| Ok::<_, Infallible>(system.answer(request)));
