@@ -1,6 +1,7 @@
 //! The exam: certified answers of the US National Institute of Standards and Technology.
 
 use crate::nist_problems::{DEFAULT, TIGHT, all};
+use nlsq_engine::kernel::Precision;
 use nlsq_engine::minimize::Options;
 use nlsq_engine::summary::Status;
 
@@ -17,7 +18,7 @@ fn check(tolerance: f64, parameters: f64) {
     let mut runs = 0;
     for problem in all() {
         for start in [0, 1] {
-            let run = problem.fit(start, tolerance);
+            let run = problem.fit(start, tolerance, Precision::F64);
             let sums = SUMS.min(problem.resolved());
             let parameters =
                 if (&*problem.name, start, tolerance) == ("Nelson", 0, DEFAULT) { NELSON } else { parameters };
@@ -60,4 +61,20 @@ fn f64_data_hold_six_digits_of_the_residual_but_for_lanczos1() {
         let enough = problem.resolved() >= SUMS;
         assert_eq!(enough, problem.name != "Lanczos1", "{}: {:.1}", problem.name, problem.resolved());
     }
+}
+
+/// The way is another, the answers are not: nothing of f32 is left in them.
+#[test]
+fn certified_digits_from_both_starts_by_way_of_single_precision() {
+    let (mut good, mut table) = (0, String::new());
+    for problem in all() {
+        for start in [0, 1] {
+            let run = problem.fit(start, DEFAULT, Precision::F32);
+            // an answer that is called converged must be one
+            assert!(run.outcome.status != Status::Converged || run.values >= 6.0, "{} {start}: {}", problem.name, run.values);
+            good += usize::from(run.values >= 6.0);
+            table += &format!("{} {}: {:.1} digits, {}\n", problem.name, start + 1, run.values, run.outcome.precision);
+        }
+    }
+    assert!(good >= 50, "only {good} of 54 runs have 6 digits:\n{table}");
 }

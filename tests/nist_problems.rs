@@ -8,6 +8,7 @@ use nlsq_coordinator::fit::{Problem, fit};
 use nlsq_coordinator::outcome::Outcome;
 use nlsq_engine::data::memory::Memory;
 use nlsq_engine::data::source::{Layout, Weighting};
+use nlsq_engine::kernel::Precision;
 use nlsq_engine::params::Parameter;
 use serde_json::Value;
 
@@ -108,8 +109,9 @@ impl Certified {
         -(f64::EPSILON * length / self.rss.sqrt()).log10()
     }
 
-    /// Fits from one of the two certified starts, on one thread, with all three tolerances alike.
-    pub(crate) fn fit(&self, start: usize, tolerance: f64) -> Agreement {
+    /// Fits from one of the two certified starts, on one thread, with all three tolerances alike, beginning in
+    /// `precision`.
+    pub(crate) fn fit(&self, start: usize, tolerance: f64, precision: Precision) -> Agreement {
         let parameters = self.starts[start].iter().enumerate().map(|(k, &start)| Parameter {
             name: format!("b{}", k + 1),
             start,
@@ -121,6 +123,7 @@ impl Certified {
         let mut problem = Problem::new(&self.expression, &variables, parameters.collect()).expect("a lawful problem");
         let minimizer = &mut problem.options.minimizer;
         (minimizer.xtol, minimizer.ftol, minimizer.gtol) = (tolerance, tolerance, tolerance);
+        problem.options.costing.precision = precision;
         let layout =
             Layout { variables: self.variables.clone(), y: "y".to_string(), weighting: Weighting::None, mask: None };
         let points = Memory::new(layout, self.columns.clone()).expect("columns of one length");

@@ -19,7 +19,7 @@ use nlsq_engine::data::spec::DatasetSpec;
 use nlsq_engine::data::tile::NonFinite;
 use nlsq_engine::expr::{Model, Names, ParseError};
 use nlsq_engine::hybrid::{Options, ScaleRule};
-use nlsq_engine::kernel::Costing;
+use nlsq_engine::kernel::{Costing, Precision, Solver};
 use nlsq_engine::loss::{Loss, LossKind};
 use nlsq_engine::minimize::{self, Method};
 use nlsq_engine::models::{self, Builtin};
@@ -351,7 +351,12 @@ fn read_fit(settings: &Settings) -> Result<FitSettings, JobError> {
         max_passes,
         ..minimize::Options::default()
     };
-    let costing = Costing { loss, ..Costing::default() };
+    let costing = Costing {
+        loss,
+        precision: chosen(settings, "fit", "precision", &Precision::NAMES),
+        solver: chosen(settings, "fit", "solver", &Solver::NAMES),
+        ..Costing::default()
+    };
     let scores = chosen(settings, "fit", "covariance", &Covariance::NAMES) == Covariance::Sandwich;
     let mut options = Options { minimizer, costing, scale, scores, ..Options::default() };
     hybrid::read(settings, &mut options)?;
