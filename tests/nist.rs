@@ -71,7 +71,12 @@ fn certified_digits_from_both_starts_by_way_of_single_precision() {
         for start in [0, 1] {
             let run = problem.fit(start, DEFAULT, Precision::F32);
             // an answer that is called converged must be one
-            assert!(run.outcome.status != Status::Converged || run.values >= 6.0, "{} {start}: {}", problem.name, run.values);
+            assert!(
+                run.outcome.status != Status::Converged || run.values >= 6.0,
+                "{} {start}: {}",
+                problem.name,
+                run.values
+            );
             good += usize::from(run.values >= 6.0);
             table += &format!("{} {}: {:.1} digits, {}\n", problem.name, start + 1, run.values, run.outcome.precision);
         }

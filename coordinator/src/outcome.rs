@@ -114,6 +114,8 @@ pub struct Outcome {
     pub phases: Vec<(Phase, u64)>,
     /// What a person should know before using the numbers.
     pub warnings: Vec<String>,
+    /// What was decided on the way, such as whether a warm-up was entered and why.
+    pub notes: Vec<String>,
     /// What evaluated the points.
     pub device: String,
     /// In what the model was evaluated: "f64", or "f32 for 7 passes, then f64".

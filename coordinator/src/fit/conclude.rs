@@ -23,6 +23,8 @@ pub(super) struct Solution {
     pub(super) costs: Vec<f64>,
     /// What is known of the standard deviations of the points.
     pub(super) sigma: Sigma,
+    /// What was decided on the way.
+    pub(super) notes: Vec<String>,
 }
 
 /// The covariance; all unknown where the normal equations are not finite.
@@ -76,7 +78,7 @@ pub(super) fn outcome(
     let found = evidence.normal.is_finite();
     let health = found.then(|| evidence.health());
     let advice = if found { evidence.warnings() } else { Vec::new() };
-    let Solution { summary, phases, sigma, precision, .. } = solution;
+    let Solution { summary, phases, sigma, precision, notes, .. } = solution;
     let normal = &summary.normal;
     let dof = covariance.dof;
     let of_model = problem.program.model().warnings().iter().map(|warning| format!("the model: {warning}"));
@@ -106,6 +108,7 @@ pub(super) fn outcome(
         iterations: summary.iterations,
         phases,
         warnings,
+        notes,
         device: crew.device(),
         precision,
         workers: crew.workers(),

@@ -110,7 +110,7 @@ fn fit_with(
     let Session { times, phases, passes, costs, .. } = session;
     // the generation ends when nobody can ask it any more
     drop(passes);
-    let (summary, scores, precision) = match solved {
+    let Solved { summary, scores, precision, notes } = match solved {
         Ok(solved) => solved,
         Err(Stop::Aborted) => return Err(crew.lost().into()),
         Err(Stop::Asked(reason)) => return Err(RunError::Interrupted { reason }),
@@ -125,7 +125,7 @@ fn fit_with(
         (_, false) => Sigma::Relative,
         (_, true) => Sigma::Absolute,
     };
-    let solution = Solution { summary, scores, precision, phases, costs, sigma };
+    let solution = Solution { summary, scores, precision, phases, costs, sigma, notes };
     let covariance = conclude::known(problem, &solution)?;
     let seconds = Seconds {
         total: began.elapsed().as_secs_f64(),
@@ -149,24 +149,33 @@ fn about(problem: &Problem, source: &dyn TileSource, crew: &dyn Crew) -> About {
     }
 }
 
+/// What the fit itself came to.
+struct Solved {
+    summary: Summary,
+    scores: Option<Vec<f64>>,
+    precision: String,
+    /// What was decided on the way.
+    notes: Vec<String>,
+}
+
 /// The fit itself, to its end or to where the observer stops it.
-fn solve(
-    session: &mut Session<'_>,
-    problem: &Problem,
-    loaded: &Loaded,
-) -> Result<(Summary, Option<Vec<f64>>, String), Stop> {
+fn solve(session: &mut Session<'_>, problem: &Problem, loaded: &Loaded) -> Result<Solved, Stop> {
     let spread = (loaded.statistics.m2 / loaded.counts.used as f64).sqrt();
     let mut fit = Hybrid::new(&problem.parameters, problem.options.clone(), spread);
+    let mut notes = Vec::new();
     let ended = session.run(&mut fit, |fit, observer| {
-        fit.take_notes().iter().for_each(|note| observer.note(Level::Info, note));
+        let new = fit.take_notes();
+        new.iter().for_each(|note| observer.note(Level::Info, note));
+        notes.extend(new);
     });
+    let precision = fit.precision();
     match ended {
         Ok(()) => {
             let summary = fit.summary().expect("a fit that asks for nothing more is over");
-            Ok((summary, fit.scores().map(<[f64]>::to_vec), fit.precision()))
+            Ok(Solved { summary, scores: fit.scores().map(<[f64]>::to_vec), precision, notes })
         }
         Err(Stop::Asked(reason)) => match fit.interrupt(&reason) {
-            Some(summary) => Ok((summary, None, fit.precision())),
+            Some(summary) => Ok(Solved { summary, scores: None, precision, notes }),
             None => Err(Stop::Asked(reason)),
         },
         Err(stop) => Err(stop),

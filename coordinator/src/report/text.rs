@@ -27,10 +27,10 @@ pub fn render(result: &RunResult, files: &[(String, &str)]) -> String {
         text += &health::section(found);
     }
     text += &health::correlations(result);
-    if !result.warnings.is_empty() {
-        text += "\nwarnings\n";
-        for warning in &result.warnings {
-            let _ = writeln!(text, "  - {warning}");
+    for (heading, lines) in [("warnings", &result.warnings), ("decided on the way", &result.notes)] {
+        if !lines.is_empty() {
+            let _ = writeln!(text, "\n{heading}");
+            lines.iter().for_each(|line| text += &format!("  - {line}\n"));
         }
     }
     if !files.is_empty() {
@@ -272,13 +272,14 @@ mod tests {
 
             health
               determined                1 of 1 directions, condition number 1
-              eigenvalues span          0.0 decades
-              columns of J              lengths up to a factor of 1 apart
-              stagnation                last 2 passes: less than 0.1 % of the reduction
+              last passes               2 brought less than 0.1 % of the reduction
               residual correlation      0.0123 between neighbours
 
             warnings
               - b ends at its lower bound 0
+
+            decided on the way
+              - second descent from the start
 
             files
               result.json  the same for machines

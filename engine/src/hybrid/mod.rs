@@ -172,10 +172,14 @@ impl Hybrid {
 
     /// Ends the fit from outside, at the best point so far. `None` while no point has been accepted.
     pub fn interrupt(&self, reason: &str) -> Option<Summary> {
-        let best = match &self.stage {
-            Stage::Refine(minimizer) => minimizer.interrupt(reason).map(|summary| self.total(summary)),
-            _ => self.solution.clone(),
+        let now = match &self.stage {
+            Stage::Refine(tandem) => tandem.interrupt(reason),
+            Stage::WarmUp(warm_up) => warm_up.place().and_then(|place| self.at(place).interrupt(reason)),
+            Stage::Scale(_) | Stage::Finish | Stage::Over => None,
         };
+        let left = self.left.as_ref().map(|left| &left.best);
+        let better = |now: Summary| left.filter(|left| left.normal.cost < now.normal.cost).cloned().unwrap_or(now);
+        let best = now.map(|now| better(self.total(now))).or_else(|| self.solution.clone());
         let (status, reason) = (Status::Interrupted, reason.to_string());
         best.map(|summary| Summary { status, reason, passes: self.passes, ..summary })
     }

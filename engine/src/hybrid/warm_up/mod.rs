@@ -227,9 +227,6 @@ impl WarmUp {
             Descent::Lbfgs => self.judge_search(here, trial),
             Descent::Adam => self.judge_adam(here, trial),
         }
-        if self.ending.is_none() && self.passes >= self.max_passes {
-            self.end(&format!("all {} passes of the warm-up are used", self.max_passes));
-        }
     }
 
     fn judge_search(&mut self, here: Place, trial: Place) {
@@ -421,6 +418,9 @@ impl Procedure for WarmUp {
             self.begin(normal.clone());
         } else {
             self.judge(normal.clone());
+        }
+        if self.ending.is_none() && self.passes >= self.max_passes {
+            self.end(&format!("all {} passes of the warm-up are used", self.max_passes));
         }
         self.record(&asked, &normal, from.as_ref());
     }

@@ -3,6 +3,7 @@ use std::convert::Infallible;
 use super::*;
 use crate::minimize::exam::dual::Dual;
 use crate::minimize::exam::{System, bounded, unbounded};
+use crate::minimize::{Minimizer, Options, minimize};
 use crate::procedure::run;
 
 fn rosenbrock(x: &[Dual]) -> Vec<Dual> {
@@ -31,6 +32,13 @@ fn thorough(descent: Descent) -> WarmUpOptions {
         warm_start_detection: false,
         ..WarmUpOptions::default()
     }
+}
+
+/// A start of the decay from which a hundredth of the residual's length is left to gain, about.
+fn near_the_minimum() -> [f64; 3] {
+    let mut minimizer = Minimizer::new(&unbounded(&[8.0, 0.3, 0.0]), Options::default());
+    let Ok(summary) = minimize(&mut minimizer, &mut System::new(decay));
+    [summary.theta[0] * 1.001, summary.theta[1], summary.theta[2]]
 }
 
 struct Run {
@@ -66,7 +74,7 @@ fn both_descents_and_both_line_searches_reach_a_minimum() {
     }
     let adam = WarmUpOptions { gradient: 1e-3, ..thorough(Descent::Adam) };
     let bowl = warm_up(&unbounded(&[3.0, -4.0, 10.0]), adam, quadratic);
-    assert!(near(theta(&bowl), &[1.0, 2.0, 3.0], 0.1), "{:?} {:?}", theta(&bowl), bowl.end.ended());
+    assert!(near(theta(&bowl), &[1.0, 2.0, 3.0], 0.5), "{:?} {:?}", theta(&bowl), bowl.end.ended());
 }
 
 #[test]
@@ -127,7 +135,7 @@ fn a_model_that_is_not_finite_shortens_the_step() {
 /// The same signal on an offset of a million, in other units of y, of x and of the parameters: the same decision.
 #[test]
 fn a_warm_start_is_one_whatever_the_units_and_the_offset_of_y() {
-    let solution = [8.9, 0.4, 0.1];
+    let solution = near_the_minimum();
     let offset = |scale: f64, shift: f64, start: [f64; 3]| {
         let mut system = System::new(move |x: &[Dual]| {
             decay(&[x[0] * (1.0 / scale), x[1], (x[2] - shift) * (1.0 / scale)])
@@ -136,13 +144,8 @@ fn a_warm_start_is_one_whatever_the_units_and_the_offset_of_y() {
                 .collect()
         });
         let start = [start[0] * scale, start[1], start[2] * scale + shift];
-        let mut warm_up = WarmUp::new(
-            &unbounded(&start),
-            WarmUpOptions { warm_start_threshold: 0.3, ..WarmUpOptions::default() },
-            Normalization::Auto,
-            Costing::default(),
-            100,
-        );
+        let mut warm_up =
+            WarmUp::new(&unbounded(&start), WarmUpOptions::default(), Normalization::Auto, Costing::default(), 100);
         warm_up.take(system.answer(&warm_up.demand().unwrap()));
         warm_up.ended().is_some_and(|reason| reason.starts_with("the start is warm"))
     };
@@ -179,8 +182,8 @@ fn each_defence_can_be_switched_off() {
     };
     assert!((first(&short) - 0.01).abs() < 1e-12 && first(&clipped) > 0.04, "{} {}", first(&short), first(&clipped));
 
-    let good = unbounded(&[8.9, 0.4, 0.1]);
-    let loose = WarmUpOptions { warm_start_threshold: 0.3, ..WarmUpOptions::default() };
+    let good = unbounded(&near_the_minimum());
+    let loose = WarmUpOptions::default();
     assert_eq!(warm_up(&good, loose.clone(), decay).visited.len(), 1);
     assert!(warm_up(&good, WarmUpOptions { warm_start_detection: false, ..loose }, decay).visited.len() > 1);
 
@@ -204,13 +207,13 @@ fn each_defence_can_be_switched_off() {
 fn each_test_ends_it_by_its_own_name_and_0_switches_it_off() {
     let start = unbounded(&[80.0, 3.0, 0.5]);
     let none =
-        WarmUpOptions { plateau: 0.0, gradient: 0.0, agreement: 0.0, max_iterations: 40, ..WarmUpOptions::default() };
+        WarmUpOptions { plateau: 0.0, gradient: 0.0, agreement: 0.0, max_iterations: 8, ..WarmUpOptions::default() };
     for (options, name) in [
         (WarmUpOptions { plateau: 0.1, ..none.clone() }, "plateau: "),
-        (WarmUpOptions { gradient: 0.3, ..none.clone() }, "gradient: "),
+        (WarmUpOptions { gradient: 0.9, ..none.clone() }, "gradient: "),
         (WarmUpOptions { agreement: 0.5, ..none.clone() }, "agreement: "),
         (WarmUpOptions { max_iterations: 3, ..none.clone() }, "max_iterations: 3 "),
-        (none, "max_iterations: 40 "),
+        (none, "max_iterations: 8 "),
     ] {
         let run = warm_up(&start, options, decay);
         assert!(run.end.ended().unwrap().starts_with(name), "{name}: {:?}", run.end.ended());

@@ -8,6 +8,7 @@ mod honesty;
 mod mgh;
 mod mgh_systems;
 mod nist;
+mod phases;
 mod random;
 
 use std::convert::Infallible;
