@@ -3,7 +3,9 @@
 
     python3 scripts/golden.py [mgh] [curves]        needs numpy and scipy; without arguments: all
 
-Every seed is fixed, so the files come out the same wherever the same SciPy runs. The tests read the files, never SciPy.
+Every seed is fixed: curves_scipy.json comes out the same, byte for byte, wherever the same numpy and SciPy run on the same
+kind of processor. mgh_scipy.json does not quite: MINPACK's lm differs in last digits from run to run, and where a path hangs
+on them by some evaluations. The tests read the files, never SciPy.
 """
 
 import json

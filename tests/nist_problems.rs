@@ -109,8 +109,7 @@ impl Certified {
         -(f64::EPSILON * length / self.rss.sqrt()).log10()
     }
 
-    /// Fits from one of the two certified starts, on one thread, with all three tolerances alike, beginning in
-    /// `precision`.
+    /// Fits from one of the two certified starts, on one thread, with all three tolerances alike, beginning in `precision`.
     pub(crate) fn fit(&self, start: usize, tolerance: f64, precision: Precision) -> Agreement {
         let parameters = self.starts[start].iter().enumerate().map(|(k, &start)| Parameter {
             name: format!("b{}", k + 1),
@@ -121,9 +120,9 @@ impl Certified {
         });
         let variables: Vec<&str> = self.variables.iter().map(String::as_str).collect();
         let mut problem = Problem::new(&self.expression, &variables, parameters.collect()).expect("a lawful problem");
+        problem.options.costing.precision = precision;
         let minimizer = &mut problem.options.minimizer;
         (minimizer.xtol, minimizer.ftol, minimizer.gtol) = (tolerance, tolerance, tolerance);
-        problem.options.costing.precision = precision;
         let layout =
             Layout { variables: self.variables.clone(), y: "y".to_string(), weighting: Weighting::None, mask: None };
         let points = Memory::new(layout, self.columns.clone()).expect("columns of one length");

@@ -13,6 +13,9 @@ const SAME: f64 = 1e-6;
 /// ... unless it is itself a rounding.
 const NOTHING: f64 = 1e-14;
 
+/// Names and starts, and how each ended.
+type Ends = Vec<(String, Whole)>;
+
 fn rows() -> Vec<(&'static str, Options)> {
     let with = |change: fn(&mut Options)| {
         let mut options = Options::default();
@@ -72,7 +75,7 @@ fn rows() -> Vec<(&'static str, Options)> {
 /// the defaults are what they are: the fewest lost for passes that are no more than those of a single descent.
 #[test]
 fn tandem_on_the_exam() {
-    let all: Vec<(&str, [Vec<(String, Whole)>; 2])> =
+    let all: Vec<(&str, [Ends; 2])> =
         rows().into_iter().map(|(name, options)| (name, [nist::ends(&options), mgh::ends(&options)])).collect();
     let sum = |whole: &Whole| 2.0 * whole.summary.normal.cost;
     let lowest = |set: usize, k: usize| all.iter().map(|(_, sets)| sum(&sets[set][k].1)).fold(f64::INFINITY, f64::min);
