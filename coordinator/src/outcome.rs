@@ -117,6 +117,8 @@ pub struct Outcome {
     pub warnings: Vec<String>,
     /// Profile likelihoods, of the parameters for which they were asked for.
     pub profiles: Vec<Profile>,
+    /// What was decided on the way, such as whether a warm-up was entered and why.
+    pub notes: Vec<String>,
     /// What evaluated the points.
     pub device: String,
     /// In what the model was evaluated: "f64", or "f32 for 7 passes, then f64".

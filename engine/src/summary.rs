@@ -49,6 +49,8 @@ pub enum Phase {
     Explore,
     /// The scale of a robust loss is estimated.
     Scale,
+    /// Gradient descent, until Gauss-Newton can be trusted.
+    WarmUp,
     /// Gauss-Newton in a trust region.
     Refine,
     /// What the solution is worth is asked of all points once more.

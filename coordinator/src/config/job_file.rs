@@ -74,7 +74,9 @@ impl JobFile {
 
     fn unknown_section(&self, name: &str, span: Span) -> JobError {
         let section_of_key = KEYS.iter().find(|key| key.name == name || key.flag == Some(name));
+        let nested = SECTIONS.into_iter().find(|section| section.ends_with(&format!(".{name}")));
         let help = match section_of_key {
+            _ if nested.is_some() => format!("write [{}]", nested.unwrap_or_default()),
             Some(key) => format!("\"{}\" belongs into [{}]", key.name, key.section),
             None => suggest(name, SECTIONS),
         };
@@ -95,6 +97,11 @@ impl JobFile {
         values: &mut Vec<(&'static Key, Value, Span)>,
     ) -> Result<(), JobError> {
         for (name, value) in in_file_order(table) {
+            let nested = format!("{section}.{}", name.get_ref());
+            if SECTIONS.contains(&nested.as_str()) {
+                self.read_section(&nested, self.table(&nested, value)?, values)?;
+                continue;
+            }
             let Some(key) = keys::find(section, name.get_ref()) else {
                 return Err(self.unknown_key(section, name.get_ref(), name.span()));
             };

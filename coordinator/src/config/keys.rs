@@ -57,7 +57,7 @@ impl Key {
 }
 
 /// Tables of the job file in the order of the manual.
-pub const SECTIONS: [&str; 6] = ["model", "data", "parameters", "fit", "cluster", "output"];
+pub const SECTIONS: [&str; 7] = ["model", "data", "parameters", "fit", "fit.hybrid", "cluster", "output"];
 
 /// Keys of one entry of `[parameters]`, `NAME = { start = 1.0, min = 0.0 }`, with their meaning.
 pub const PARAMETER_KEYS: [(&str, &str); 5] = [
@@ -155,6 +155,58 @@ pub static KEYS: &[Key] = &[
         "Compute threads of each worker").flag("threads", "N"),
     key("fit", "tile_points", Kind::TilePoints, "65536",
         "Points of a tile, a multiple of 2048; the bits of every sum depend on it").flag("tile-points", "N"),
+    key("fit.hybrid", "preset",
+        Kind::Choice(&["default", "aggressive", "conservative", "defense_strict", "defense_relaxed",
+            "defense_disabled", "scientific_default"]), "default",
+        "A set of values for the keys below; a key that is given wins over it"),
+    key("fit.hybrid", "descent", Kind::Choice(&["lm", "dogleg"]), "lm",
+        "Steps inside the trust radius: damped (Levenberg-Marquardt) or on a dogleg. For methods hybrid and trf"),
+    key("fit.hybrid", "trust_region_initial", Kind::Positive, "0.3, for method lm 100, in given units 1",
+        "First trust radius, relative to the scaled length of the start. For every method"),
+    key("fit.hybrid", "regularization", Kind::Tolerance, "0",
+        "Least damping of a step, in units of the squared lengths of the Jacobian's columns. For every method"),
+    key("fit.hybrid", "max_refine_passes", Kind::Count, "as many as are left of max_passes",
+        "Passes of one refinement by Gauss-Newton"),
+    key("fit.hybrid", "normalization", Kind::Choice(&["auto", "bounds", "p0", "columns", "none"]), "auto",
+        "Units of the parameters for warm-up and second descent: the width of their bounds (auto: where both are          finite, else the start), the start's size, Jacobian columns at the start, or 1"),
+    key("fit.hybrid", "second_descent", Kind::Choice(&["auto", "always", "never"]), "auto",
+        "A second descent from the start, answered by the same passes, in a trust region of these units: when the          first is in trouble (auto), from the second pass on, or never"),
+    key("fit.hybrid", "warm_up", Kind::Choice(&["auto", "always", "never"]), "auto",
+        "Gradient descent from the start: when refinement stalls or creeps (auto), before refinement, or never"),
+    key("fit.hybrid", "warm_up_method", Kind::Choice(&["lbfgs", "adam"]), "lbfgs",
+        "How the warm-up descends"),
+    key("fit.hybrid", "min_iterations", Kind::Count, "2",
+        "Steps of the warm-up before a threshold may end it"),
+    key("fit.hybrid", "max_iterations", Kind::Count, "50",
+        "Steps after which the warm-up ends"),
+    key("fit.hybrid", "plateau_threshold", Kind::Tolerance, "1e-4",
+        "The warm-up ends when a step changes the cost by no more than this part of it; 0 switches the test off"),
+    key("fit.hybrid", "gradient_threshold", Kind::Tolerance, "1e-3",
+        "The warm-up ends when the largest cosine between residual and Jacobian columns is no more than this; 0          switches the test off"),
+    key("fit.hybrid", "agreement_threshold", Kind::Tolerance, "0.25",
+        "The warm-up ends when Gauss-Newton foretold the gain of two steps in a row to this part of it; 0 switches          the test off"),
+    key("fit.hybrid", "lbfgs_history", Kind::Count, "10",
+        "Steps that L-BFGS remembers"),
+    key("fit.hybrid", "line_search", Kind::Choice(&["wolfe", "backtracking"]), "wolfe",
+        "When L-BFGS takes a step: cost and slope have fallen enough, or the cost has"),
+    key("fit.hybrid", "first_step", Kind::Positive, "0.1",
+        "Length of the first step of L-BFGS, in normalized units, where adaptive_first_step is false"),
+    key("fit.hybrid", "learning_rate", Kind::Positive, "0.05",
+        "Length of Adam's steps per parameter, in normalized units"),
+    key("fit.hybrid", "warm_start_detection", Kind::Switch, "true",
+        "No warm-up where the start is close to a minimum: Gauss-Newton could remove almost nothing of the residual"),
+    key("fit.hybrid", "warm_start_threshold", Kind::Tolerance, "0.1",
+        "Part of the residual's length that it could remove at most from such a start"),
+    key("fit.hybrid", "adaptive_first_step", Kind::Switch, "true",
+        "The first step of L-BFGS is as long as the curvature along it says"),
+    key("fit.hybrid", "cost_guard", Kind::Switch, "true",
+        "Adam ends when the cost exceeds that of the start"),
+    key("fit.hybrid", "cost_increase_tolerance", Kind::Tolerance, "0.05",
+        "By more than this part of it"),
+    key("fit.hybrid", "step_clipping", Kind::Switch, "true",
+        "No step of the warm-up is longer than max_step"),
+    key("fit.hybrid", "max_step", Kind::Positive, "0.5",
+        "Length of the longest step of the warm-up, in normalized units"),
     key("cluster", "workers", Kind::Workers, "none: this process alone",
         "Worker processes to start here, or with --listen to wait for").flag("workers", "N|MIN..MAX"),
     key("cluster", "listen", Kind::Text, "none",
@@ -182,7 +234,7 @@ pub fn find(section: &str, name: &str) -> Option<&'static Key> {
 /// The manual of the job file, from the table.
 pub fn manual() -> String {
     let mut text = String::from(
-        "Keys of a job file (TOML). Each but data.base has a flag, and the flag wins. Paths are relative to the job file.\n",
+        "Keys of a job file (TOML). A flag wins over its key; data.base and the keys of [fit.hybrid] have none. Paths are relative to the job file.\n",
     );
     for section in SECTIONS {
         let _ = writeln!(text, "\n[{section}]");

@@ -5,6 +5,7 @@ pub mod columns;
 pub mod error;
 mod explore;
 pub mod flags;
+mod hybrid;
 pub mod job_file;
 pub mod keys;
 pub mod parameters;
@@ -347,26 +348,26 @@ fn read_fit(settings: &Settings) -> Result<FitSettings, JobError> {
         }
     });
     let (loss, scale) = loss_settings(settings)?;
+    let minimizer = minimize::Options {
+        method: chosen(settings, "fit", "method", &Method::NAMES),
+        xtol: tolerance("xtol"),
+        ftol: tolerance("ftol"),
+        gtol: tolerance("gtol"),
+        max_passes,
+        ..minimize::Options::default()
+    };
+    let costing = Costing {
+        loss,
+        precision: chosen(settings, "fit", "precision", &Precision::NAMES),
+        solver: chosen(settings, "fit", "solver", &Solver::NAMES),
+        ..Costing::default()
+    };
+    let scores = chosen(settings, "fit", "covariance", &Covariance::NAMES) == Covariance::Sandwich;
+    let (starts, global) = (explore::starts(settings)?, explore::global(settings)?);
+    let mut options = Options { minimizer, costing, scale, scores, starts, global, ..Options::default() };
+    hybrid::read(settings, &mut options)?;
     Ok(FitSettings {
-        options: Options {
-            minimizer: minimize::Options {
-                method: chosen(settings, "fit", "method", &Method::NAMES),
-                xtol: tolerance("xtol"),
-                ftol: tolerance("ftol"),
-                gtol: tolerance("gtol"),
-                max_passes,
-            },
-            costing: Costing {
-                loss,
-                precision: chosen(settings, "fit", "precision", &Precision::NAMES),
-                solver: chosen(settings, "fit", "solver", &Solver::NAMES),
-                ..Costing::default()
-            },
-            scale,
-            starts: explore::starts(settings)?,
-            global: explore::global(settings)?,
-            scores: chosen(settings, "fit", "covariance", &Covariance::NAMES) == Covariance::Sandwich,
-        },
+        options,
         nonfinite: chosen(settings, "fit", "nonfinite", &NONFINITE),
         absolute_sigma: settings.switch("fit", "absolute_sigma"),
         confidence: Level::new(settings.number("fit", "confidence")).expect("the table lets only such numbers pass"),

@@ -186,6 +186,65 @@ fn faults_of_a_file_name_their_line() {
     );
 }
 
+fn with_phases(method: &str, keys: &str) -> Result<Job, String> {
+    let file = FILE.replace("[cluster]", &format!("[fit.hybrid]\n{keys}\n\n[cluster]"));
+    from_file(
+        &file.replace("method = \"hybrid\"\nloss = \"soft_l1\"\nloss_scale = 2", &format!("method = \"{method}\"")),
+        &[],
+    )
+}
+
+#[test]
+fn the_phases_of_a_fit_have_a_table_of_their_own() {
+    use nlsq_engine::hybrid::{Companion, Normalization, Options, Preset, WarmUpRule, warm_up};
+    let plain = with_phases("hybrid", "preset = \"default\"").unwrap().fit.options;
+    let expected = |preset: Preset| {
+        let mut options = Options { minimizer: plain.minimizer.clone(), ..Options::default() };
+        preset.apply(&mut options);
+        options
+    };
+    assert_eq!(plain, expected(Preset::Default), "the defaults of the table are those of the engine");
+    for (name, preset) in Preset::NAMES {
+        let options = with_phases("hybrid", &format!("preset = \"{name}\"")).unwrap().fit.options;
+        assert_eq!(options, expected(preset), "{name}");
+    }
+    let keys = "preset = \"defense_strict\"\nmax_step = 0.75\nwarm_up = \"always\"\nwarm_up_method = \"adam\"\n\
+        line_search = \"backtracking\"\nnormalization = \"columns\"\nsecond_descent = \"never\"\ndescent = \"dogleg\"\n\
+        trust_region_initial = 2\nregularization = 1e-3\nmax_refine_passes = 30\nmin_iterations = 4\n\
+        max_iterations = 6\nlbfgs_history = 3\ncost_guard = false\nlearning_rate = 0.5\nplateau_threshold = 0";
+    let options = with_phases("hybrid", keys).unwrap().fit.options;
+    let warming = &options.warming;
+    assert_eq!((warming.max_step, warming.warm_start_threshold), (0.75, 0.01), "a key wins over the preset");
+    assert_eq!((options.warm_up, warming.descent), (WarmUpRule::Always, warm_up::Descent::Adam));
+    assert_eq!((options.normalization, options.companion), (Normalization::Columns, Companion::Never));
+    assert_eq!((options.minimizer.first_radius, options.minimizer.regularization), (Some(2.0), 1e-3));
+    assert_eq!((options.max_refine_passes, warming.min_iterations, warming.max_iterations), (Some(30), 4, 6));
+    assert_eq!((warming.history, warming.cost_guard, warming.learning_rate, warming.plateau), (3, false, 0.5, 0.0));
+    assert_eq!(warming.line_search, warm_up::LineSearch::Backtracking);
+    assert_eq!(options.minimizer.descent, nlsq_engine::minimize::Descent::Dogleg);
+}
+
+#[test]
+fn faults_of_phases_say_what_and_where() {
+    let expect = |method: &str, keys: &str, fragment: &str| {
+        let message = with_phases(method, keys).unwrap_err();
+        assert!(message.contains(fragment), "{keys}: {message}");
+    };
+    expect("hybrid", "max_stepp = 1", "unknown key \"max_stepp\" in [fit.hybrid] | did you mean \"max_step\"?");
+    expect("hybrid", "xtol = 1", "\"xtol\" belongs into [fit]");
+    expect("hybrid", "max_step = 0", "fit.hybrid.max_step: expected a finite number above 0");
+    expect("hybrid", "preset = \"fast\"", "fit.hybrid.preset: expected one of default, aggressive");
+    expect(
+        "trf",
+        "warm_up = \"always\"",
+        "fit.hybrid.warm_up is for methods hybrid and global, which have phases; found method trf",
+    );
+    let message = from_file(&FILE.replace("[cluster]", "[hybrid]"), &[]).unwrap_err();
+    assert!(message.contains("unknown key \"hybrid\" | write [fit.hybrid]"), "{message}");
+    let trf = with_phases("trf", "descent = \"dogleg\"\nregularization = 0.5").unwrap();
+    assert_eq!(trf.fit.options.minimizer.regularization, 0.5);
+}
+
 #[test]
 fn faults_of_flags_name_the_flag() {
     let expect = |words: &[&str], fragment: &str| {
@@ -241,6 +300,8 @@ fn a_job_reads_back_from_what_it_writes() {
     };
     round_trip(job());
     round_trip(from_file(FILE, &[]).unwrap());
+    round_trip(with_phases("hybrid", "preset = \"conservative\"\nmax_refine_passes = 9\nwarm_up = \"never\"").unwrap());
+    round_trip(with_phases("trf", "descent = \"dogleg\"\ntrust_region_initial = 0.25").unwrap());
     round_trip(from_file(FILE, &["--csv", "sep=;,comment=#,header=no", "--threads", "3", "--p0", "a=1e-300"]).unwrap());
     round_trip(
         with(&["--sigma", "s", "--absolute-sigma", "--token-file", "secret", "--workers", "3", "--listen", "[::1]:0"])

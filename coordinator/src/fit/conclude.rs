@@ -25,6 +25,8 @@ pub(super) struct Solution {
     /// What is known of the standard deviations of the points.
     pub(super) sigma: Sigma,
     pub(super) profiles: Vec<Profile>,
+    /// What was decided on the way.
+    pub(super) notes: Vec<String>,
 }
 
 /// The covariance; all unknown where the normal equations are not finite.
@@ -78,7 +80,7 @@ pub(super) fn outcome(
     let found = evidence.normal.is_finite();
     let health = found.then(|| evidence.health());
     let advice = if found { evidence.warnings() } else { Vec::new() };
-    let Solution { summary, phases, sigma, precision, profiles, .. } = solution;
+    let Solution { summary, phases, sigma, precision, profiles, notes, .. } = solution;
     let normal = &summary.normal;
     let dof = covariance.dof;
     let of_model = problem.program.model().warnings().iter().map(|warning| format!("the model: {warning}"));
@@ -109,6 +111,7 @@ pub(super) fn outcome(
         phases,
         warnings,
         profiles,
+        notes,
         device: crew.device(),
         precision,
         workers: crew.workers(),

@@ -116,7 +116,7 @@ fn fit_with(
     let Session { times, phases, passes, costs, .. } = session;
     // the generation ends when nobody can ask it any more
     drop(passes);
-    let (Solved { summary, scores, precision, .. }, profiles) = match solved {
+    let (Solved { summary, scores, precision, notes, .. }, profiles) = match solved {
         Ok(solved) => solved,
         Err(Stop::Aborted) => return Err(crew.lost().into()),
         Err(Stop::Asked(reason)) => return Err(RunError::Interrupted { reason }),
@@ -131,7 +131,7 @@ fn fit_with(
         (_, false) => Sigma::Relative,
         (_, true) => Sigma::Absolute,
     };
-    let solution = Solution { summary, scores, precision, phases, costs, sigma, profiles };
+    let solution = Solution { summary, scores, precision, phases, costs, sigma, profiles, notes };
     let covariance = conclude::known(problem, &solution)?;
     let seconds = Seconds {
         total: began.elapsed().as_secs_f64(),
@@ -162,23 +162,29 @@ struct Solved {
     costing: Costing,
     /// In what the model was evaluated, in words.
     precision: String,
+    /// What was decided on the way.
+    notes: Vec<String>,
 }
 
 /// The fit itself, to its end or to where the observer stops it.
 fn solve(session: &mut Session<'_>, problem: &Problem, loaded: &Loaded) -> Result<Solved, Stop> {
     let spread = (loaded.statistics.m2 / loaded.counts.used as f64).sqrt();
     let mut fit = Hybrid::new(&problem.parameters, problem.options.clone(), spread);
+    let mut notes = Vec::new();
     let ended = session.run(&mut fit, |fit, observer| {
-        fit.take_notes().iter().for_each(|note| observer.note(Level::Info, note));
+        let new = fit.take_notes();
+        new.iter().for_each(|note| observer.note(Level::Info, note));
+        notes.extend(new);
     });
+    let precision = fit.precision();
     match ended {
         Ok(()) => {
             let summary = fit.summary().expect("a fit that asks for nothing more is over");
-            let scores = fit.scores().map(<[f64]>::to_vec);
-            Ok(Solved { summary, scores, costing: fit.costing(), precision: fit.precision() })
+            let (scores, costing) = (fit.scores().map(<[f64]>::to_vec), fit.costing());
+            Ok(Solved { summary, scores, costing, precision, notes })
         }
         Err(Stop::Asked(reason)) => match fit.interrupt(&reason) {
-            Some(summary) => Ok(Solved { summary, scores: None, costing: fit.costing(), precision: fit.precision() }),
+            Some(summary) => Ok(Solved { summary, scores: None, costing: fit.costing(), precision, notes }),
             None => Err(Stop::Asked(reason)),
         },
         Err(stop) => Err(stop),

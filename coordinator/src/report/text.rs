@@ -28,10 +28,10 @@ pub fn render(result: &RunResult, files: &[(String, &str)]) -> String {
     }
     text += &health::correlations(result);
     text += &profiles::section(result);
-    if !result.warnings.is_empty() {
-        text += "\nwarnings\n";
-        for warning in &result.warnings {
-            let _ = writeln!(text, "  - {warning}");
+    for (heading, lines) in [("warnings", &result.warnings), ("decided on the way", &result.notes)] {
+        if !lines.is_empty() {
+            let _ = writeln!(text, "\n{heading}");
+            lines.iter().for_each(|line| text += &format!("  - {line}\n"));
         }
     }
     if !files.is_empty() {
@@ -278,6 +278,9 @@ mod tests {
 
             warnings
               - b ends at its lower bound 0
+
+            decided on the way
+              - second descent from the start
 
             files
               result.json  the same for machines

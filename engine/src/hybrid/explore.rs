@@ -73,7 +73,7 @@ impl Hybrid {
             let tournament = Tournament::new(&parameters, minimizer, self.options.starts.clone(), costing);
             self.stage = Stage::Explore(Exploration::Tournament(tournament));
         } else {
-            self.refine(theta);
+            self.descend(theta);
         }
     }
 
@@ -85,8 +85,7 @@ impl Hybrid {
                 let (winner, standing) = tournament.finish();
                 self.notes.extend(standing.notes(&names));
                 self.standing = Some(standing);
-                self.stage = Stage::Refine(winner);
-                self.follow_precision();
+                self.go_on(winner);
             }
             Exploration::Evolution(evolution) => {
                 self.notes.push(evolution.note(&names));
@@ -96,6 +95,18 @@ impl Hybrid {
         if self.demand().is_none() {
             self.advance();
         }
+    }
+
+    /// The winner goes on where it is; what else is tried begins at its best place.
+    fn go_on(&mut self, winner: Minimizer) {
+        let best = winner.best().map(|(theta, normal)| (theta.to_vec(), normal.clone()));
+        let (parameters, known) = match best {
+            Some((theta, normal)) => (self.parameters.starting_at(&theta), Some(normal)),
+            None => (self.parameters.clone(), None),
+        };
+        let options = self.refinement(self.passes_left().max(1));
+        self.stage = Stage::Refine(self.tandem(winner, known, &parameters, &options));
+        self.follow_precision();
     }
 
     /// What other starts say about a solution.

@@ -4,10 +4,11 @@
 //!              loss scale by MAD                  converged, scale by MAD
 //! start ──────────────────────────> Scale ──────┐ ┌────────────────────────> Scale ──┐
 //!   │                                           v │                                  │ changed
-//!   └─────────────────────────────────────────> Refine <─────────────────────────────┘
-//!                                                 │                          settled │
-//!                                                 v                                  v
-//!                                               Finish (if scores are wanted) ──> over
+//!   ├─────────────────────────────────────────> Refine <─────────────────────────────┘
+//!   │                                         ^ │ ^ │                        settled │
+//!   └──> WarmUp (asked for) ──────────────────┘ │ │ │                                │
+//!          stalled, for the first time          v │ v                                v
+//!                                           WarmUp  Finish (if scores are wanted) ──> over
 //! ```
 //!
 //! Only Refine may begin in f32, and once a reason to leave it has come up (`minimize::precision`) no pass of the fit is f32
@@ -20,12 +21,19 @@
 //! says what was decided and why.
 
 mod explore;
+pub mod normalize;
 mod options;
+mod preset;
 mod scale;
+mod tandem;
+pub mod warm_up;
 
 use serde::{Deserialize, Serialize};
 
-pub use options::{Options, ScaleRule};
+pub use normalize::Normalization;
+pub use options::{Options, ScaleRule, WarmUpRule};
+pub use preset::Preset;
+pub use tandem::Companion;
 
 use crate::explore::Standing;
 use crate::kernel::{Answer, Costing, Precision, Question, Request};
@@ -35,6 +43,8 @@ use crate::procedure::Procedure;
 use crate::summary::{Iteration, Phase, Status, Summary};
 use explore::Exploration;
 use scale::{Estimate, ScaleEstimate};
+use tandem::Tandem;
+use warm_up::{Place, WarmUp};
 
 /// The scale has settled when it changes by no more than this part: four times the error of the median.
 const SETTLED: f64 = 1e-3;
@@ -55,6 +65,10 @@ pub struct Hybrid {
     iterations: u64,
     /// Scales estimated so far.
     scales: u64,
+    /// Whether the warm-up was entered, and why; once that is decided.
+    decision: Option<Decision>,
+    /// A refinement that was left for a warm-up, and what it had found by then.
+    left: Option<Left>,
     /// Passes answered in f32.
     single_passes: u64,
     /// How the tournament of starts ended, if there was one.
@@ -66,13 +80,32 @@ pub struct Hybrid {
     notes: Vec<String>,
 }
 
+/// Whether the warm-up was entered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// It was.
+    pub entered: bool,
+    /// Why, or why not.
+    pub reason: String,
+}
+
+/// A refinement that was left.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Left {
+    /// Its state, if it can go on.
+    tandem: Option<Tandem>,
+    /// The best that it found; or, once it goes on, the best of what was tried instead.
+    best: Summary,
+}
+
 /// What is under way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(clippy::large_enum_variant, reason = "there is one fit")]
 enum Stage {
     Scale(ScaleEstimate),
     Explore(Exploration),
-    Refine(Minimizer),
+    WarmUp(WarmUp),
+    Refine(Tandem),
     Finish,
     Over,
 }
@@ -97,6 +130,8 @@ impl Hybrid {
             passes: 0,
             iterations: 0,
             scales: 0,
+            decision: None,
+            left: None,
             single_passes: 0,
             standing: None,
             solution: None,
@@ -130,6 +165,11 @@ impl Hybrid {
         (self.stage == Stage::Over).then(|| self.solution.clone().expect("a fit that is over has a solution"))
     }
 
+    /// Whether the warm-up was entered, and why; `None` while that is not decided.
+    pub fn decision(&self) -> Option<&Decision> {
+        self.decision.as_ref()
+    }
+
     /// The sum over points of score times score' at the solution, if [`Options::scores`] asked for it.
     pub fn scores(&self) -> Option<&[f64]> {
         self.scores.as_deref()
@@ -142,34 +182,94 @@ impl Hybrid {
 
     /// Ends the fit from outside, at the best point so far. `None` while no point has been accepted.
     pub fn interrupt(&self, reason: &str) -> Option<Summary> {
-        let best = match &self.stage {
-            Stage::Refine(minimizer) => minimizer.interrupt(reason).map(|summary| self.total(summary)),
-            Stage::Explore(stage) => {
-                stage.leader().and_then(|leader| leader.interrupt(reason)).map(|summary| self.total(summary))
-            }
-            _ => self.solution.clone(),
+        let now = match &self.stage {
+            Stage::Refine(tandem) => tandem.interrupt(reason),
+            Stage::WarmUp(warm_up) => warm_up.place().and_then(|place| self.at(place).interrupt(reason)),
+            Stage::Explore(stage) => stage.leader().and_then(|leader| leader.interrupt(reason)),
+            Stage::Scale(_) | Stage::Finish | Stage::Over => None,
         };
+        let left = self.left.as_ref().map(|left| &left.best);
+        let better = |now: Summary| left.filter(|left| left.normal.cost < now.normal.cost).cloned().unwrap_or(now);
+        let best = now.map(|now| better(self.total(now))).or_else(|| self.solution.clone());
         let (status, reason) = (Status::Interrupted, reason.to_string());
         best.map(|summary| Summary { status, reason, passes: self.passes, ..summary })
     }
 
+    /// Descends from a start: by refinement, after a warm-up if one is asked for.
+    fn descend(&mut self, theta: &[f64]) {
+        let rule = self.options.warm_up;
+        if !self.options.minimizer.method.has_phases() || rule != WarmUpRule::Always {
+            return self.refine(theta);
+        }
+        self.decide(true, "warm_up = \"always\"");
+        let parameters = self.parameters.starting_at(theta);
+        self.stage = Stage::WarmUp(self.warm_up(&parameters));
+    }
+
+    fn decide(&mut self, entered: bool, reason: &str) {
+        let verb = if entered { "entered" } else { "not entered" };
+        self.notes.push(format!("warm-up {verb}: {reason}"));
+        self.decision = Some(Decision { entered, reason: reason.to_string() });
+    }
+
+    fn warm_up(&self, parameters: &Parameters) -> WarmUp {
+        let (options, normalization) = (self.options.warming.clone(), self.options.normalization);
+        WarmUp::new(parameters, options, normalization, double(self.costing), self.passes_left())
+    }
+
+    fn passes_left(&self) -> u64 {
+        self.options.minimizer.max_passes.saturating_sub(self.passes)
+    }
+
     /// Enters the phase of refinement.
     fn refine(&mut self, theta: &[f64]) {
-        let max_passes = self.options.minimizer.max_passes.saturating_sub(self.passes).max(1);
-        let options = crate::minimize::Options { max_passes, ..self.options.minimizer.clone() };
-        let minimizer = Minimizer::new(&self.parameters.starting_at(theta), options);
-        self.stage = Stage::Refine(minimizer.under(self.costing));
+        let parameters = self.parameters.starting_at(theta);
+        let options = self.refinement(self.passes_left().max(1));
+        let first = Minimizer::new(&parameters, options.clone()).under(self.costing);
+        self.stage = Stage::Refine(self.tandem(first, None, &parameters, &options));
         self.follow_precision();
+    }
+
+    /// Enters it at a place whose normal equations are known.
+    fn refine_known(&mut self, place: &Place) {
+        let parameters = self.parameters.starting_at(&place.theta);
+        let options = self.refinement(self.passes_left());
+        let start = Some(place.normal.clone());
+        self.stage = Stage::Refine(self.tandem(self.at(place), start, &parameters, &options));
+    }
+
+    fn refinement(&self, passes: u64) -> crate::minimize::Options {
+        let max_passes = self.options.max_refine_passes.map_or(passes, |most| passes.min(most));
+        crate::minimize::Options { max_passes, ..self.options.minimizer.clone() }
+    }
+
+    /// A minimizer at a place whose normal equations are known.
+    fn at(&self, place: &Place) -> Minimizer {
+        let parameters = self.parameters.starting_at(&place.theta);
+        let options = self.refinement(self.passes_left());
+        Minimizer::new(&parameters, options).under(self.costing).known(place.normal.clone())
+    }
+
+    fn tandem(
+        &self,
+        first: Minimizer,
+        start: Option<crate::normal::NormalEquations>,
+        parameters: &Parameters,
+        options: &crate::minimize::Options,
+    ) -> Tandem {
+        let hybrid = options.method.has_phases();
+        let companion = if hybrid { self.options.companion } else { Companion::Never };
+        Tandem::new(first, start, parameters, options, self.options.normalization, companion)
     }
 
     /// Takes note when refinement has gone over to f64.
     fn follow_precision(&mut self) {
-        let Stage::Refine(minimizer) = &self.stage else { return };
-        if self.costing.precision == minimizer.precision() {
+        let Stage::Refine(tandem) = &self.stage else { return };
+        if self.costing.precision == tandem.precision() {
             return;
         }
-        self.costing.precision = minimizer.precision();
-        if let Some(Rise { reason, .. }) = minimizer.rise() {
+        self.costing.precision = tandem.precision();
+        if let Some(Rise { reason, .. }) = tandem.rise() {
             self.notes.push(format!("precision f64 from pass {} on: {reason}", self.passes + 1));
         }
     }
@@ -177,7 +277,7 @@ impl Hybrid {
     /// The precision of the pass that is being answered.
     fn demand_precision(&self) -> Precision {
         match &self.stage {
-            Stage::Refine(minimizer) => minimizer.precision(),
+            Stage::Refine(tandem) => tandem.precision(),
             _ => Precision::F64,
         }
     }
@@ -239,7 +339,64 @@ impl Hybrid {
         self.finish(solution);
     }
 
+    fn after_warm_up(&mut self, stage: WarmUp) {
+        self.iterations += stage.iterations();
+        let ended = stage.ended().unwrap_or_default();
+        self.notes.push(format!("warm-up over after {} steps: {ended}", stage.iterations()));
+        let place = stage.place().expect("a warm-up that is over has evaluated its start");
+        self.costing = double(self.costing);
+        self.refine_known(place);
+        if self.demand().is_none() {
+            self.advance();
+        }
+    }
+
+    /// Leaves refinement for a warm-up from the start, if that may help; `stalled` is how it ended, if it has.
+    fn rescue(&mut self, stalled: Option<&Summary>) -> bool {
+        let Stage::Refine(tandem) = &self.stage else { return false };
+        let first = self.decision.is_none() && self.solution.is_none();
+        let options = &self.options.minimizer;
+        let allowed = options.method.has_phases() && self.options.warm_up == WarmUpRule::Auto && !options.endless();
+        let reason = stalled.map(|summary| summary.reason.clone()).or_else(|| tandem.creeps());
+        let (true, Some(reason)) = (first && allowed && self.passes_left() > 1, reason) else { return false };
+        let best = stalled.cloned().or_else(|| tandem.interrupt(&reason)).expect("its start has been evaluated");
+        let (parameters, known) = tandem.start();
+        let mut warm_up = self.warm_up(parameters);
+        if let Some(start) = known {
+            warm_up = warm_up.known(start.clone());
+        }
+        if let Some(ended) = warm_up.ended() {
+            self.decide(false, &format!("{reason}; but {ended}"));
+            return false;
+        }
+        let tandem = stalled.is_none().then(|| tandem.clone());
+        self.left = Some(Left { tandem, best });
+        self.decide(true, &reason);
+        self.iterations = 0;
+        self.stage = Stage::WarmUp(warm_up);
+        true
+    }
+
+    /// The better of a refinement's end and of what was left for it; `None` if what was left goes on.
+    fn settle_with_left(&mut self, summary: Summary) -> Option<Summary> {
+        let Some(mut left) = self.left.take() else { return Some(summary) };
+        let resumed = left.tandem.take();
+        if summary.better_than(&left.best) {
+            return Some(summary);
+        }
+        let Some(mut tandem) = resumed.filter(|_| self.passes_left() > 0) else { return Some(left.best) };
+        self.notes.push("the refinement that was left stands lower and goes on".into());
+        tandem.allow(self.passes_left());
+        self.stage = Stage::Refine(tandem);
+        self.left = Some(Left { tandem: None, best: summary });
+        None
+    }
+
     fn after_refine(&mut self, summary: Summary) {
+        if summary.status == Status::Stalled && self.rescue(Some(&summary)) {
+            return;
+        }
+        let Some(summary) = self.settle_with_left(summary) else { return };
         self.iterations = summary.iterations;
         let settle = self.options.scale == ScaleRule::Mad && summary.status == Status::Converged;
         if settle {
@@ -257,8 +414,11 @@ impl Hybrid {
     fn finish(&mut self, solution: Summary) {
         let wanted = self.options.scores && solution.normal.is_finite();
         self.stage = if wanted { Stage::Finish } else { Stage::Over };
-        let solution = self.compared(solution);
-        self.solution = Some(Summary { passes: self.passes, ..solution });
+        let mut solution = Summary { passes: self.passes, ..self.compared(solution) };
+        if solution.status == Status::MaxPasses && self.passes_left() == 0 {
+            solution.reason = format!("max_passes: all {} passes are used", self.passes);
+        }
+        self.solution = Some(solution);
     }
 
     /// Leaves a stage that is over.
@@ -269,6 +429,7 @@ impl Hybrid {
                 self.after_scale(&theta, estimate.expect("an estimate that asks for nothing more is complete"));
             }
             Stage::Explore(stage) => self.after_explore(stage.clone()),
+            Stage::WarmUp(stage) => self.after_warm_up(stage.clone()),
             Stage::Refine(stage) => {
                 let summary = stage.summary().expect("a minimizer that asks for nothing more has ended");
                 self.after_refine(self.total(summary));
@@ -283,6 +444,7 @@ impl Procedure for Hybrid {
         match &self.stage {
             Stage::Scale(stage) => stage.demand(),
             Stage::Explore(stage) => stage.demand(),
+            Stage::WarmUp(stage) => stage.demand(),
             Stage::Refine(stage) => stage.demand(),
             Stage::Finish => {
                 let solution = self.solution.as_ref().expect("a fit finishes at its solution");
@@ -298,7 +460,15 @@ impl Procedure for Hybrid {
         let last = match (&mut self.stage, answer) {
             (Stage::Scale(stage), answer) => taken(stage, answer),
             (Stage::Explore(stage), answer) => taken(stage, answer),
-            (Stage::Refine(stage), answer) => taken(stage, answer),
+            (Stage::WarmUp(stage), answer) => taken(stage, answer),
+            (Stage::Refine(stage), answer) => {
+                let last = taken(stage, answer);
+                self.notes.extend(stage.take_note());
+                if stage.demand().is_some() {
+                    self.rescue(None);
+                }
+                last
+            }
             (Stage::Finish, Answer::Scores(scores)) => {
                 self.scores = Some(scores);
                 self.stage = Stage::Over;

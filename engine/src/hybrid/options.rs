@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::normalize::Normalization;
+use super::tandem::Companion;
+use super::warm_up::WarmUpOptions;
 use crate::explore::{GlobalOptions, Region, StartsOptions};
 use crate::kernel::Costing;
 use crate::loss::LossKind;
@@ -19,6 +22,25 @@ pub enum ScaleRule {
     Mad,
 }
 
+/// When the fit begins with a warm-up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WarmUpRule {
+    /// When refinement stalls.
+    #[default]
+    Auto,
+    /// Before refinement.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl WarmUpRule {
+    /// All with the names used in job files.
+    pub const NAMES: [(&'static str, WarmUpRule); 3] =
+        [("auto", WarmUpRule::Auto), ("always", WarmUpRule::Always), ("never", WarmUpRule::Never)];
+}
+
 /// The choices for a whole fit.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Options {
@@ -28,6 +50,16 @@ pub struct Options {
     pub costing: Costing,
     /// Where the scale of the loss comes from.
     pub scale: ScaleRule,
+    /// Units of the parameters, for the warm-up and for the second descent.
+    pub normalization: Normalization,
+    /// When to warm up. Only methods with phases do ([`minimize::Method::has_phases`]).
+    pub warm_up: WarmUpRule,
+    /// How.
+    pub warming: WarmUpOptions,
+    /// When a second descent begins beside the first. Only methods with phases have one.
+    pub companion: Companion,
+    /// Passes of one refinement, at most; none: as many as are left of `max_passes`.
+    pub max_refine_passes: Option<u64>,
     /// Ask for the sum of score times score' at the solution: the sandwich covariance needs it. One pass more, beyond
     /// `max_passes`.
     pub scores: bool,
@@ -52,6 +84,7 @@ impl Options {
             }
             Region::between_bounds(parameters)?;
         }
+        self.warming.check()?;
         self.minimizer.check(parameters, &self.costing.loss)
     }
 }

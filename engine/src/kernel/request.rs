@@ -120,6 +120,19 @@ pub enum Answer {
     Scores(Vec<f64>),
 }
 
+impl Answer {
+    /// The normal equations at the one theta asked for.
+    ///
+    /// # Panics
+    /// If the answer is another.
+    pub fn into_normal(self) -> NormalEquations {
+        match self {
+            Answer::Linearized(mut normal) if normal.len() == 1 => normal.remove(0),
+            other => panic!("the demand was for normal equations at one theta, the answer is {other:?}"),
+        }
+    }
+}
+
 impl Request {
     /// Normal equations at one theta.
     pub fn linearize(theta: Vec<f64>, costing: Costing) -> Self {

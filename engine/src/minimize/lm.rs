@@ -11,6 +11,7 @@
 
 use super::bend::Bend;
 use super::boxqp::{BoxQuadratic, Solution};
+use super::options::Descent;
 use crate::linalg::{Cholesky, Symmetric, independent_columns, norm};
 use crate::normal::NormalEquations;
 use crate::summary::Side;
@@ -31,7 +32,7 @@ const WORTHWHILE: f64 = 0.5;
 /// The quadratic model of the cost around a point, in scaled coordinates.
 #[derive(Clone, Debug)]
 pub(super) struct Model {
-    quadratic: BoxQuadratic,
+    pub(super) quadratic: BoxQuadratic,
     /// Parameters that have, or had, any influence: D is not zero.
     live: Vec<usize>,
     /// The curvature may be negative somewhere.
@@ -45,16 +46,18 @@ pub(super) struct Step {
     pub(super) u: Vec<f64>,
     /// The bound on which a parameter is to land. `[p]`
     pub(super) held: Vec<Option<Side>>,
-    /// Zero for the full Gauss-Newton step.
+    /// Zero for the full Gauss-Newton step, and on a dogleg.
     pub(super) damping: f64,
+    /// Radius or regularization made it another step than the model's own.
+    pub(super) cut: bool,
     /// `|u|`.
     pub(super) length: f64,
 }
 
 impl Step {
-    /// Neither damped nor stopped by a bound on the way. A parameter that stays on its bound stops nothing.
+    /// Neither cut nor stopped by a bound on the way. A parameter that stays on its bound stops nothing.
     pub(super) fn is_full(&self) -> bool {
-        self.damping == 0.0 && self.u.iter().zip(&self.held).all(|(&u, held)| held.is_none() || u == 0.0)
+        !self.cut && self.u.iter().zip(&self.held).all(|(&u, held)| held.is_none() || u == 0.0)
     }
 }
 
@@ -106,12 +109,19 @@ impl Model {
         Some(self.finished(self.undamped()?, 0.0))
     }
 
-    /// The step inside the bounds and the radius.
-    pub(super) fn step(&self, radius: f64) -> Step {
+    /// The step inside the bounds and the radius. With `least > 0` no step is damped less than that.
+    pub(super) fn step(&self, radius: f64, descent: Descent, least: f64) -> Step {
+        let within = |solution: &Solution| norm(&solution.u) <= (1.0 + RADIUS_TOLERANCE) * radius;
+        if least > 0.0
+            && let Some(solution) = self.in_box(least).filter(within)
+        {
+            return self.finished(solution, least);
+        }
         let full = self.undamped().filter(|full| self.worthwhile(full));
-        match full {
-            Some(full) if norm(&full.u) <= (1.0 + RADIUS_TOLERANCE) * radius => self.finished(full, 0.0),
-            full => self.damped(radius, full.as_ref()),
+        match (full, descent) {
+            (Some(full), _) if within(&full) && least == 0.0 => self.finished(full, 0.0),
+            (Some(full), Descent::Dogleg) => self.dogleg(&full.u, radius),
+            (full, _) => self.damped(radius, full.as_ref()),
         }
     }
 
@@ -218,7 +228,7 @@ impl Model {
     }
 
     /// The parameters that no bound stops right here.
-    fn movable(&self) -> Vec<usize> {
+    pub(super) fn movable(&self) -> Vec<usize> {
         self.live.iter().copied().filter(|&j| self.quadratic.blocked(j).is_none()).collect()
     }
 
@@ -234,12 +244,12 @@ impl Model {
     }
 
     fn finished(&self, solution: Solution, damping: f64) -> Step {
-        Step { length: norm(&solution.u), u: solution.u, held: solution.held, damping }
+        Step { length: norm(&solution.u), u: solution.u, held: solution.held, damping, cut: damping > 0.0 }
     }
 
     fn still(&self, damping: f64) -> Step {
         let p = self.quadratic.gradient.len();
-        Step { u: vec![0.0; p], held: vec![None; p], damping, length: 0.0 }
+        Step { u: vec![0.0; p], held: vec![None; p], damping, cut: true, length: 0.0 }
     }
 }
 
@@ -295,7 +305,7 @@ mod tests {
         ) {
             let model = model(&columns, &lower, &upper);
             let radius = 10f64.powi(power);
-            let step = model.step(radius);
+            let step = model.step(radius, Descent::Lm, 0.0);
             prop_assert!(step.length <= (1.0 + RADIUS_TOLERANCE) * radius);
             prop_assert!(model.reduction(&step.u) >= 0.0);
             let can_move = (0..columns.len()).any(|j| model.quadratic.blocked(j).is_none());
@@ -309,6 +319,39 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn a_dogleg_keeps_radius_and_bounds_and_is_no_worse_than_the_gradient(
+            columns in prop::collection::vec(prop::collection::vec(-1.0..1.0f64, 12), 1..8),
+            lower in prop::collection::vec(prop_oneof![Just(0.0), Just(f64::NEG_INFINITY), -1.0..0.0f64], 8),
+            upper in prop::collection::vec(prop_oneof![Just(0.0), Just(f64::INFINITY), 0.0..1.0f64], 8),
+            power in -8..3i32,
+        ) {
+            let model = model(&columns, &lower, &upper);
+            let radius = 10f64.powi(power);
+            let (step, best) = (model.step(radius, Descent::Dogleg, 0.0), model.step(radius, Descent::Lm, 0.0));
+            prop_assert!(step.length <= (1.0 + RADIUS_TOLERANCE) * radius);
+            for j in 0..columns.len() {
+                let (low, high) = (model.quadratic.lower[j], model.quadratic.upper[j]);
+                prop_assert!(low - 1e-12 <= step.u[j] && step.u[j] <= high + 1e-12);
+            }
+            let reduction = model.reduction(&step.u);
+            prop_assert!(reduction >= 0.0 && (reduction > 0.0 || best.length == 0.0));
+            prop_assert!(step.cut || step.length <= (1.0 + 1e-9) * model.gauss_newton().unwrap().length);
+        }
+    }
+
+    #[test]
+    fn regularization_damps_every_step_and_no_step_less() {
+        let columns = vec![vec![1.0; 12], (0..12).map(f64::from).collect()];
+        let model = model(&columns, &[f64::NEG_INFINITY; 2], &[f64::INFINITY; 2]);
+        let full = model.gauss_newton().unwrap();
+        let damped = model.step(1e3, Descent::Lm, 0.1);
+        assert_eq!((damped.damping, damped.is_full(), full.is_full()), (0.1, false, true));
+        assert!(damped.length < full.length);
+        assert!(model.step(0.1 * damped.length, Descent::Lm, 0.1).damping > 0.1);
+    }
+
     #[test]
     fn parameters_that_the_data_do_not_tell_apart_do_not_run_away() {
         let column: Vec<f64> = (0..12).map(f64::from).collect();
@@ -317,7 +360,7 @@ mod tests {
         let model = model(&[column, twice, vec![0.0; 12]], &free.map(|v| -v), &free);
         let step = model.gauss_newton().unwrap();
         assert!(step.u[0] != 0.0 && step.u[1] == 0.0 && step.u[2] == 0.0, "{:?}", step.u);
-        let damped = model.step(1e-3 * step.length);
+        let damped = model.step(1e-3 * step.length, Descent::Lm, 0.0);
         assert!(damped.length <= 1.1e-3 * step.length && model.reduction(&damped.u) > 0.0);
     }
 }

@@ -13,10 +13,12 @@
 
 mod options;
 mod point;
+mod region;
 mod trial;
 
 mod bend;
 mod boxqp;
+mod dogleg;
 mod lm;
 
 mod ending;
@@ -26,39 +28,25 @@ mod search;
 mod stop;
 
 #[cfg(test)]
-mod exam;
+pub(crate) mod exam;
 
 use serde::{Deserialize, Serialize};
 
-pub use options::{Method, Options, OptionsError};
+pub use options::{Descent, Method, Options, OptionsError};
+pub(crate) use point::{Outlook, outlook};
 pub use precision::Rise;
 
 use crate::kernel::Costing;
-use crate::linalg::norm;
 use crate::normal::NormalEquations;
 use crate::params::Parameters;
 use crate::summary::{Iteration, Phase, Status, Summary};
 use bend::Bend;
 use ending::Ending;
-use point::{Point, column_lengths, scaled_length};
+use point::{Point, scaled_length};
 use precision::Rejections;
 use search::{Gain, Verdict};
 use stop::Arrival;
 use trial::Trial;
-
-/// The first radius, relative to `|D theta|`: the first step may change the parameters by about a third. MINPACK's 100 lets
-/// the first Gauss-Newton step through whatever it is, and loses fits from far starts to flat places: of the 54 NIST fits
-/// 51 with 100, 53 with 1, all with 0.3.
-const FIRST_RADIUS: f64 = 0.3;
-
-/// The least first radius, relative to the residual's length: a start at or near the origin has no length of its own,
-/// and a step so short changes the residual by a thousandth at most.
-const LEAST_FIRST_RADIUS: f64 = 1e-3;
-
-/// If an accepted step is so many times longer after its own D than before it, the radius grows with it: where a robust
-/// loss had flattened every point at the start, the columns of J grow by up to 1e8 on the way to the data, and a
-/// radius in the old units would creep for dozens of passes.
-const JUMP: f64 = 1e6;
 
 /// What the minimizer wants to know next. A theta holds the free parameters, in the order of [`Parameters::free`].
 #[derive(Clone, Debug, PartialEq)]
@@ -112,8 +100,10 @@ pub struct Minimizer {
     names: Vec<String>,
     lower: Vec<f64>,
     upper: Vec<f64>,
-    /// D: the largest length seen of each column of J, at accepted points. `[p]`
+    /// D: the largest length seen of each column of J at accepted points, or what was given. `[p]`
     scale: Vec<f64>,
+    /// D was given and stays.
+    fixed_scale: bool,
     radius: f64,
     /// What J'J leaves out of the curvature.
     bend: Bend,
@@ -148,6 +138,7 @@ impl Minimizer {
             lower: free().map(|p| p.min).collect(),
             upper: free().map(|p| p.max).collect(),
             scale: vec![0.0; start.len()],
+            fixed_scale: false,
             radius: f64::INFINITY,
             bend: Bend::new(start.len()),
             best: None,
@@ -231,6 +222,16 @@ impl Minimizer {
         self.start()
     }
 
+    /// How residuals become costs.
+    pub fn costing(&self) -> Costing {
+        self.costing
+    }
+
+    /// The lowest cost so far; `None` before the first answer.
+    pub fn lowest(&self) -> Option<f64> {
+        self.best.as_ref().or(self.left.as_ref()).map(|best| best.normal.cost)
+    }
+
     /// The record of the pass answered last.
     pub fn iteration(&self) -> Option<&Iteration> {
         self.last.as_ref()
@@ -266,12 +267,11 @@ impl Minimizer {
             self.ending = Some(Ending { status: Status::Failed, reason, at_start: Some(normal) });
             return;
         }
-        self.scale = column_lengths(&normal);
+        self.first_scale(&normal);
         let point = self.point(self.trial.theta.clone(), normal);
-        let residual = (2.0 * point.normal.cost).sqrt();
-        self.radius = (FIRST_RADIUS * point.theta_length).max(LEAST_FIRST_RADIUS * residual);
+        self.radius = self.first_radius(&point);
         self.record(&point.normal, point.gradient_norm, true);
-        let inert = self.scale.iter().all(|&d| d == 0.0);
+        let inert = (0..self.names.len()).all(|j| point.normal.entry(j, j) == 0.0);
         if inert && point.normal.cost > 0.0 && !self.options.endless() {
             self.end(Status::Stalled, "no free parameter has any influence on the model at the start".into());
         }
@@ -343,7 +343,7 @@ impl Minimizer {
             actual: arrived.map_or(f64::NAN, |point| best.normal.cost - point.normal.cost),
             slope: self.trial.slope,
             slope_after,
-            cut: self.trial.damping > 0.0,
+            cut: self.trial.cut,
             cost: best.normal.cost,
             rounding: best.cost_rounding,
             offset_before: best.offset(),
@@ -353,14 +353,7 @@ impl Minimizer {
     }
 
     fn accept(&mut self, best: &Point, point: Point) {
-        let length = norm(&self.scaled_step(&best.theta, &point.theta));
-        for (d, length) in self.scale.iter_mut().zip(column_lengths(&point.normal)) {
-            *d = d.max(length);
-        }
-        let stretched = norm(&self.scaled_step(&best.theta, &point.theta)) / length;
-        if stretched > JUMP && stretched.is_finite() {
-            self.radius *= stretched;
-        }
+        self.reshape(best, &point.theta, &point.normal);
         self.iterations += 1;
         self.tried_full = false;
         let arrival = Arrival { length: self.trial.length, full: self.trial.full };
@@ -398,7 +391,7 @@ impl Minimizer {
     }
 
     fn point(&self, theta: Vec<f64>, normal: NormalEquations) -> Point {
-        let scale: Vec<f64> = self.scale.iter().zip(column_lengths(&normal)).map(|(d, l)| d.max(l)).collect();
+        let scale = self.scale_with(&normal);
         Point::new(theta, normal, &scale, (&self.lower, &self.upper), self.costing.precision)
     }
 

@@ -9,21 +9,44 @@ use crate::params::Parameters;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
-    /// What the problem needs; at present the bounded trust region of `trf` from the first pass on.
+    /// What the problem needs: the bounded trust region of `trf`, and from a start that proves difficult the phases of
+    /// [`crate::hybrid`].
     #[default]
     Hybrid,
-    /// Levenberg-Marquardt as Moré defined it: no bounds, no loss but linear.
+    /// Levenberg-Marquardt as Moré defined it and MINPACK has it, first radius included: no bounds, no loss but linear.
     Lm,
-    /// The same trust region with bounds, by an active set.
+    /// A trust region with bounds by an active set, a short first step, corrections of rejected trials and secant
+    /// curvature, from the first pass on.
     Trf,
     /// A search of the whole box first ([`crate::explore::Evolution`]), then a fit from its best point.
     Global,
 }
 
 impl Method {
+    /// Whether a second descent and a warm-up may come to its aid; the others are what their names say and no more.
+    pub fn has_phases(self) -> bool {
+        matches!(self, Method::Hybrid | Method::Global)
+    }
+
     /// All methods with the names used in job files and flags.
     pub const NAMES: [(&'static str, Method); 4] =
         [("hybrid", Method::Hybrid), ("lm", Method::Lm), ("trf", Method::Trf), ("global", Method::Global)];
+}
+
+/// How a step is found inside the radius.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Descent {
+    /// By damping: the step that minimises the model inside the radius.
+    #[default]
+    Lm,
+    /// On the path of two legs, along the gradient and on to the Gauss-Newton step. One factorisation a step.
+    Dogleg,
+}
+
+impl Descent {
+    /// Both with the names used in job files.
+    pub const NAMES: [(&'static str, Descent); 2] = [("lm", Descent::Lm), ("dogleg", Descent::Dogleg)];
 }
 
 /// When to stop, and how to seek. Tolerances are relative and scale-free; 0 switches a test off.
@@ -40,11 +63,27 @@ pub struct Options {
     pub gtol: f64,
     /// Passes allowed, at least 1. With all tolerances 0 exactly so many are run.
     pub max_passes: u64,
+    /// How a step is found inside the radius.
+    pub descent: Descent,
+    /// First radius, relative to `|D theta|`, or absolute where theta is 0; none: what has proved good for the method.
+    pub first_radius: Option<f64>,
+    /// The damping never falls below this, in units of the squares of the columns' lengths. 0: Gauss-Newton steps near the
+    /// minimum. The minimum does not depend on it, the way there does.
+    pub regularization: f64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { method: Method::Hybrid, xtol: 1e-10, ftol: 1e-10, gtol: 1e-10, max_passes: 200 }
+        Self {
+            method: Method::Hybrid,
+            xtol: 1e-10,
+            ftol: 1e-10,
+            gtol: 1e-10,
+            max_passes: 200,
+            descent: Descent::Lm,
+            first_radius: None,
+            regularization: 0.0,
+        }
     }
 }
 
@@ -60,6 +99,12 @@ pub enum OptionsError {
     Tolerance { name: &'static str, value: f64 },
     #[error("the linear loss has no scale to estimate; expected a robust loss, or no \"mad\" as its scale")]
     ScaleOfLinear,
+    #[error("method \"lm\" finds its steps by damping, found the descent \"dogleg\"; use \"hybrid\" or \"trf\"")]
+    LmWithDogleg,
+    #[error("{name} = {value}: expected a finite number above 0")]
+    Length { name: &'static str, value: f64 },
+    #[error("{name} = 0: expected 1 or above")]
+    Zero { name: &'static str },
     #[error("max_passes = 0: at least one pass is needed to evaluate the start")]
     NoPasses,
     #[error("starts = 0: at least one start is needed, p0")]
@@ -75,16 +120,24 @@ pub enum OptionsError {
 impl Options {
     /// Refuses what contradicts itself or the problem.
     pub fn check(&self, parameters: &Parameters, loss: &Loss) -> Result<(), OptionsError> {
-        for (name, value) in [("xtol", self.xtol), ("ftol", self.ftol), ("gtol", self.gtol)] {
+        for (name, value) in
+            [("xtol", self.xtol), ("ftol", self.ftol), ("gtol", self.gtol), ("regularization", self.regularization)]
+        {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(OptionsError::Tolerance { name, value });
             }
+        }
+        if let Some(value) = self.first_radius.filter(|radius| !(radius.is_finite() && *radius > 0.0)) {
+            return Err(OptionsError::Length { name: "first radius", value });
         }
         if self.max_passes == 0 {
             return Err(OptionsError::NoPasses);
         }
         if self.method != Method::Lm {
             return Ok(());
+        }
+        if self.descent == Descent::Dogleg {
+            return Err(OptionsError::LmWithDogleg);
         }
         if let Some(p) = parameters.iter_free().find(|p| p.min > f64::NEG_INFINITY || p.max < f64::INFINITY) {
             return Err(OptionsError::LmWithBounds { name: p.name.clone(), min: p.min, max: p.max });
@@ -97,7 +150,7 @@ impl Options {
     }
 
     /// Every test is off: all passes are run, whatever happens.
-    pub(super) fn endless(&self) -> bool {
+    pub(crate) fn endless(&self) -> bool {
         self.xtol == 0.0 && self.ftol == 0.0 && self.gtol == 0.0
     }
 }
@@ -126,6 +179,8 @@ mod tests {
         let huber = Loss { kind: LossKind::Huber, scale: 1.0 };
         let error = lm.check(&parameters(f64::NEG_INFINITY, false), &huber).unwrap_err();
         assert_eq!(error, OptionsError::LmWithLoss { loss: "huber" });
+        let dogleg = Options { descent: Descent::Dogleg, ..lm.clone() };
+        assert_eq!(dogleg.check(&parameters(f64::NEG_INFINITY, false), &linear), Err(OptionsError::LmWithDogleg));
         let trf = Options { method: Method::Trf, ..Options::default() };
         assert_eq!(trf.check(&parameters(0.0, false), &huber), Ok(()));
     }

@@ -92,6 +92,26 @@ impl Point {
     }
 }
 
+/// What the normal equations at a point say about it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outlook {
+    /// As in [`crate::summary::Summary::gradient_norm`].
+    pub(crate) gradient_norm: f64,
+    /// As in [`crate::summary::Summary::offset`].
+    pub(crate) offset: f64,
+    /// No column of J is a combination of others, as far as J'J tells.
+    pub(crate) independent: bool,
+}
+
+/// The outlook at theta inside its bounds.
+pub(crate) fn outlook(theta: &[f64], normal: &NormalEquations, lower: &[f64], upper: &[f64]) -> Outlook {
+    let scale = column_lengths(normal);
+    let condition = Model::new(normal, theta, &scale, lower, upper).condition();
+    let point = Point::new(theta.to_vec(), normal.clone(), &scale, (lower, upper), Precision::F64);
+    let independent = condition.is_finite() && scale.iter().all(|&length| length > 0.0);
+    Outlook { gradient_norm: point.gradient_norm, offset: point.offset(), independent }
+}
+
 /// See [`Point::offset_rounding`]. A gradient off by `eps sqrt(n)` of `|J_j| |r|` moves the offset by up to that times the
 /// condition of J; a residual off by the rounding of the model's value moves it by that relative to the residual.
 fn offset_rounding(model: &Model, normal: &NormalEquations, value_rounding: f64, residual: f64) -> f64 {

@@ -130,9 +130,7 @@ impl Minimizer {
             self.ending = Some(Ending { status: Status::Failed, reason, at_start: Some(normal) });
             return;
         }
-        for (d, length) in self.scale.iter_mut().zip(column_lengths(&normal)) {
-            *d = d.max(length);
-        }
+        self.scale = self.scale_with(&normal);
         let point = self.point(self.trial.theta.clone(), normal);
         self.record(&point.normal, point.gradient_norm, moved);
         if moved {

@@ -16,12 +16,8 @@ impl Procedure for Minimizer {
 
     fn take(&mut self, answer: Answer) {
         let answer = match answer {
-            Answer::Linearized(mut normal) => {
-                assert_eq!(normal.len(), 1, "the demand was for one theta");
-                super::Answer::Linearized(normal.remove(0))
-            }
             Answer::Costs(costs) => super::Answer::Costs(costs),
-            other => panic!("the demand was for normal equations or costs, the answer is {other:?}"),
+            other => super::Answer::Linearized(other.into_normal()),
         };
         self.advance(answer);
     }

@@ -29,6 +29,8 @@ pub(super) struct Trial {
     /// `|D s|`.
     pub(super) length: f64,
     pub(super) damping: f64,
+    /// Whether radius or regularization cut the step.
+    pub(super) cut: bool,
     /// The model's own step: cut neither by the radius nor by a bound on the way, and no correction.
     pub(super) full: bool,
     pub(super) predicted: f64,
@@ -40,7 +42,7 @@ pub(super) struct Trial {
 impl Trial {
     /// No step: the point itself is asked for.
     pub(super) fn standing(theta: Vec<f64>) -> Self {
-        Self { theta, length: 0.0, damping: 0.0, full: false, predicted: 0.0, slope: 0.0, fallback: None }
+        Self { theta, length: 0.0, damping: 0.0, cut: false, full: false, predicted: 0.0, slope: 0.0, fallback: None }
     }
 }
 
@@ -51,7 +53,7 @@ impl Minimizer {
         if self.bent_at(&best) {
             model = model.bent(&self.bend, &self.scale);
         }
-        let step = model.step(self.radius);
+        let step = model.step(self.radius, self.options.descent, self.options.regularization);
         let theta = self.landing(&best.theta, &step);
         if !self.options.endless() && (theta == best.theta || step.length <= f64::EPSILON * best.theta_length) {
             return self.give_up(best);
@@ -61,6 +63,7 @@ impl Minimizer {
             theta,
             length: step.length,
             damping: step.damping,
+            cut: step.cut,
             full: step.is_full(),
             predicted: model.reduction(&taken).max(0.0),
             slope: model.slope(&taken),
@@ -74,8 +77,12 @@ impl Minimizer {
     /// the model expected; undoing it with the trial's own J'J and damping is what geodesic acceleration does (Transtrum &
     /// Sethna, arXiv:1201.5885), without a further evaluation. It is tried once, if the trial's own model promises that
     /// the corrected point is better than the best. In the NIST fits it saves a third of all passes.
+    ///
+    /// True geodesic acceleration needs the second derivative along the step, and so one pass more for each trial. In a
+    /// plain Levenberg-Marquardt it saves steps but not passes: 2,808 instead of 2,558 over the exam's NIST fits, 9,462
+    /// instead of 7,341 over the others, with one fit of 177 more converged. It is not offered.
     pub(super) fn correction(&self, best: &Point, arrived: &Point, gain: &Gain, fallback: f64) -> Option<Trial> {
-        if self.trial.fallback.is_some() || self.bent_at(best) || gain.drowned() {
+        if self.options.plain() || self.trial.fallback.is_some() || self.bent_at(best) || gain.drowned() {
             return None;
         }
         let before = Model::new(&best.normal, &best.theta, &self.scale, &self.lower, &self.upper);
@@ -105,7 +112,8 @@ impl Minimizer {
         let slow = self.trial.predicted <= BENT_GAIN * best.normal.cost;
         let limit = if slow { BENT_OFFSET_SLOW } else { BENT_OFFSET };
         // where J itself is kept, it is because J'J has lost digits, and S has no more than J'J
-        self.bend.active() && best.normal.triangle.is_none() && best.offset() <= limit
+        let worthwhile = best.normal.triangle.is_none() && !self.options.plain();
+        self.bend.active() && worthwhile && best.offset() <= limit
     }
 
     /// Which model foretold this trial better? And if it was accepted, what does it say about the curvature?

@@ -6,8 +6,9 @@ use crate::minimize::{Answer, Demand, Evaluate, Minimizer, Options, minimize};
 use crate::normal::NormalEquations;
 use crate::summary::{Status, Summary};
 
-const ENDLESS: Options =
-    Options { method: crate::minimize::Method::Hybrid, xtol: 0.0, ftol: 0.0, gtol: 0.0, max_passes: 0 };
+fn endless(max_passes: u64) -> Options {
+    Options { xtol: 0.0, ftol: 0.0, gtol: 0.0, max_passes, ..Options::default() }
+}
 
 fn rosenbrock(x: &[Dual]) -> Vec<Dual> {
     vec![10.0 * (x[1] - x[0].squared()), 1.0 - x[0]]
@@ -110,7 +111,7 @@ fn without_tolerances_exactly_max_passes_are_run() {
     for (name, residuals, start) in problems {
         for max_passes in [1, 2, 7, 300] {
             let mut system = System::new(residuals);
-            let mut minimizer = Minimizer::new(&unbounded(start), Options { max_passes, ..ENDLESS });
+            let mut minimizer = Minimizer::new(&unbounded(start), endless(max_passes));
             let Ok(summary) = minimize(&mut minimizer, &mut system);
             assert_eq!(summary.status, Status::MaxPasses, "{name}");
             assert_eq!((summary.passes, system.visited.len() as u64), (max_passes, max_passes), "{name}");

@@ -5,20 +5,20 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use crate::math;
 
 /// The most parameters of an exam problem.
-pub(super) const MOST: usize = 12;
+pub(crate) const MOST: usize = 12;
 
 /// A value with its derivatives with respect to the parameters.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Dual {
-    pub(super) value: f64,
-    pub(super) slope: [f64; MOST],
+pub(crate) struct Dual {
+    pub(crate) value: f64,
+    pub(crate) slope: [f64; MOST],
 }
 
-pub(super) fn constant(value: f64) -> Dual {
+pub(crate) fn constant(value: f64) -> Dual {
     Dual { value, slope: [0.0; MOST] }
 }
 
-pub(super) fn variables(theta: &[f64]) -> Vec<Dual> {
+pub(crate) fn variables(theta: &[f64]) -> Vec<Dual> {
     let variable = |j: usize| {
         let mut dual = constant(theta[j]);
         dual.slope[j] = 1.0;
@@ -33,42 +33,42 @@ impl Dual {
         Dual { value, slope: self.slope.map(|s| if s == 0.0 { 0.0 } else { s * derivative }) }
     }
 
-    pub(super) fn exp(self) -> Dual {
+    pub(crate) fn exp(self) -> Dual {
         let e = math::exp(self.value);
         self.chain(e, e)
     }
 
-    pub(super) fn ln(self) -> Dual {
+    pub(crate) fn ln(self) -> Dual {
         self.chain(math::log(self.value), 1.0 / self.value)
     }
 
-    pub(super) fn sin(self) -> Dual {
+    pub(crate) fn sin(self) -> Dual {
         self.chain(math::sin(self.value), math::cos(self.value))
     }
 
-    pub(super) fn cos(self) -> Dual {
+    pub(crate) fn cos(self) -> Dual {
         self.chain(math::cos(self.value), -math::sin(self.value))
     }
 
-    pub(super) fn atan(self) -> Dual {
+    pub(crate) fn atan(self) -> Dual {
         self.chain(math::atan(self.value), 1.0 / (1.0 + self.value * self.value))
     }
 
-    pub(super) fn sqrt(self) -> Dual {
+    pub(crate) fn sqrt(self) -> Dual {
         let root = math::sqrt(self.value);
         self.chain(root, 0.5 / root)
     }
 
-    pub(super) fn abs(self) -> Dual {
+    pub(crate) fn abs(self) -> Dual {
         if self.value < 0.0 { -self } else { self }
     }
 
-    pub(super) fn squared(self) -> Dual {
+    pub(crate) fn squared(self) -> Dual {
         self * self
     }
 
     /// self^exponent for self > 0.
-    pub(super) fn pow(self, exponent: impl Into<Dual>) -> Dual {
+    pub(crate) fn pow(self, exponent: impl Into<Dual>) -> Dual {
         let exponent = exponent.into();
         if exponent.slope == [0.0; MOST] {
             let n = exponent.value;

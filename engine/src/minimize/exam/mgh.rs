@@ -4,32 +4,22 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::dual::constant;
+use super::dual::{Dual, constant};
 use super::mgh_systems::system;
-use super::{fit, unbounded};
-use crate::minimize::Options;
+use super::{Whole, fit_whole, unbounded};
+use crate::hybrid::Options;
 use crate::summary::{Status, Summary};
 
 /// Fits that end in a larger sum of squares than SciPy's best, and why. One that improves must leave the list.
-const WORSE: [(&str, f64, &str); 14] = [
-    ("Powell badly scaled", 10.0, "stops in the valley x1 x2 = 1e-4; SciPy with x_scale = 'jac' creeps there"),
+const WORSE: [(&str, f64, &str); 7] = [
     ("Beale", 10.0, "goes to infinity along x2 = 1, as SciPy does; 200 passes come less far than 2000 evaluations"),
-    ("Beale", 100.0, "goes to infinity along x2 = 1, as SciPy's lm does; its trf finds 0"),
     ("Box 3-D", 10.0, "another minimum, at infinity; SciPy with x_scale = 'jac' ends there too"),
-    ("Penalty II n=10", 100.0, "200 passes do not suffice; SciPy takes 121"),
-    ("Trigonometric n=10", 10.0, "another minimum"),
-    ("Trigonometric n=10", 100.0, "another minimum; SciPy's trf ends there too"),
+    ("Trigonometric n=10", 10.0, "another minimum; SciPy's lm with x_scale = 1 ends there too"),
+    ("Trigonometric n=10", 100.0, "another minimum"),
     ("Brown almost-linear n=10", 100.0, "the published minimum at (0, .., 0, 11)"),
-    ("Chebyquad n=8", 10.0, CREEPS),
-    ("Chebyquad n=8", 100.0, CREEPS),
-    ("Chebyquad n=9", 10.0, CREEPS),
-    ("Chebyquad n=9", 100.0, CREEPS),
-    ("Chebyquad n=10", 10.0, CREEPS),
-    ("Chebyquad n=10", 100.0, CREEPS),
+    ("Chebyquad n=10", 10.0, "another minimum; SciPy's trf ends there too"),
+    ("Chebyquad n=10", 100.0, "another minimum; SciPy's lm ends there too"),
 ];
-
-const CREEPS: &str =
-    "columns shrink by 1e8 and more on the way, D does not: SciPy with x_scale = 'jac' creeps too, with 1 it does not";
 
 /// Sums of squares count as equal up to this, relative.
 const SAME: f64 = 1e-6;
@@ -72,10 +62,10 @@ impl Problem {
     }
 
     /// The fit from `factor` times the standard start.
-    fn fit(&self, factor: f64) -> Summary {
+    fn fit(&self, factor: f64, options: &Options) -> Whole {
         let start: Vec<f64> = self.numbers("start").iter().map(|v| v * factor).collect();
         let residuals = system(self.name());
-        fit(&unbounded(&start), Options::default(), |x| residuals(x, &|key| numbers(&self.data[key])))
+        fit_whole(&unbounded(&start), options.clone(), |x| residuals(x, &|key| numbers(&self.data[key])))
     }
 
     /// SciPy's `trf` or `lm` from `factor` times the start; none where nothing is defined.
@@ -147,6 +137,22 @@ fn numbers(json: &Value) -> Vec<f64> {
     json.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
 }
 
+/// A problem by its name.
+pub(super) fn start_and_residuals(name: &str, factor: f64) -> (Vec<f64>, impl Fn(&[Dual]) -> Vec<Dual> + Copy) {
+    // leaked once a test: the residuals can then be handed on by copy
+    let problem: &'static Problem = Box::leak(Box::new(Problem::all().into_iter().find(|p| p.name() == name).unwrap()));
+    let start = problem.numbers("start").iter().map(|v| v * factor).collect();
+    let residuals = system(name);
+    (start, move |x: &[Dual]| residuals(x, &|key| numbers(&problem.data[key])))
+}
+
+/// Every system from its three starts under some options: its name and start, and how it ended.
+pub(super) fn ends(options: &Options) -> Vec<(String, Whole)> {
+    let problems = Problem::all();
+    let starts = problems.iter().flat_map(|problem| [1.0, 10.0, 100.0].map(|factor| (problem, factor)));
+    starts.map(|(problem, factor)| (format!("{} {factor}x", problem.name()), problem.fit(factor, options))).collect()
+}
+
 #[test]
 fn every_system_has_the_published_value_at_its_start() {
     for problem in Problem::all() {
@@ -160,18 +166,19 @@ fn every_system_has_the_published_value_at_its_start() {
 }
 
 /// From the standard start every published minimum is reached (or one that the file's independent solver found); from
-/// far starts the table says what happens. `sum` is the sum of squares at the end, `cosine` the gradient norm there;
+/// far starts the table says what happens. `thetas` counts evaluations: a pass may answer two descents. `sum` is the sum of squares at the end, `cosine` the gradient norm there;
 /// `trf` and `lm` are SciPy's evaluations and the sum that they end with where it is another one.
 #[test]
 fn mgh_from_three_starts() {
     let mut table = format!(
-        "{:<38}start {:<10} passes {:>12} {:>8} {:>22} {:>5} {:>13} {:>5} {:>13}\n",
+        "{:<38}start {:<10} passes thetas {:>12} {:>8} {:>22} {:>5} {:>13} {:>5} {:>13}\n",
         "problem", "status", "sum", "cosine", "minimum", "trf", "", "lm", ""
     );
-    let mut passes = [0; 3];
+    let (mut passes, mut evaluations) = ([0; 3], 0);
     for problem in Problem::all() {
         for factor in [1.0, 10.0, 100.0] {
-            let summary = problem.fit(factor);
+            let whole = problem.fit(factor, &Options::default());
+            let (summary, thetas) = (whole.summary, whole.evaluations);
             problem.judge(factor, &summary);
             let (found, cosine) = (2.0 * summary.normal.cost, summary.gradient_norm);
             problem.compare(factor, found);
@@ -179,6 +186,7 @@ fn mgh_from_three_starts() {
             let ends = ["trf", "lm"].map(|method| problem.scipy(factor, method));
             let counts = [Some(summary.passes), ends[0].map(|e| e.evaluations), ends[1].map(|e| e.evaluations)];
             if let [Some(_), Some(_), Some(_)] = counts {
+                evaluations += thetas;
                 passes.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count.unwrap());
             }
             let other = |end: &Scipy| (end.sum - found).abs() > problem.tolerance(found.min(end.sum));
@@ -190,7 +198,7 @@ fn mgh_from_three_starts() {
             let (status, passes) = (format!("{:?}", summary.status), summary.passes);
             let name = problem.name();
             let row = format!(
-                "{name:<38}{factor:>4}x {status:<10} {passes:6} {found:12.6e} {cosine:8.1e} {minimum:>22} {trf} {lm}"
+                "{name:<38}{factor:>4}x {status:<10} {passes:6} {thetas:6} {found:12.6e} {cosine:8.1e} {minimum:>22} {trf} {lm}"
             );
             writeln!(table, "{}", row.trim_end()).unwrap();
         }
@@ -198,7 +206,7 @@ fn mgh_from_three_starts() {
     let [ours, trf, lm] = passes;
     writeln!(
         table,
-        "in all: {ours} passes, {trf} evaluations of trf, {lm} of lm (from starts where the sum is finite)"
+        "in all: {ours} passes with {evaluations} thetas, {trf} evaluations of trf, {lm} of lm (from starts where the sum is finite)"
     )
     .unwrap();
     expect_test::expect_file!["../../../../tests/golden/mgh.txt"].assert_eq(&table);

@@ -1,37 +1,43 @@
-//! The exam: problems with known answers, driven through [`Minimizer`] as a script would.
+//! The exam: problems with known answers, driven through [`Minimizer`] or all phases ([`Hybrid`]) as a script would.
 
 mod behaviour;
 mod bounds;
-mod dual;
+mod descents;
+pub(crate) mod dual;
 mod honesty;
 mod mgh;
 mod mgh_systems;
 mod nist;
+mod phases;
 mod random;
 
+use std::convert::Infallible;
+
 use super::{Evaluate, Minimizer, Options, minimize};
-use crate::kernel::Costing;
+use crate::hybrid::{self, Hybrid};
 use crate::kernel::accumulate::{LANES, correct};
+use crate::kernel::{Answer, Costing, Question, Request};
 use crate::loss::Loss;
 use crate::normal::{Counts, NormalEquations};
 use crate::params::{Parameter, Parameters};
+use crate::procedure::run;
 use crate::summary::Summary;
 use dual::Dual;
 
 /// A system of residuals r(theta) under a loss, summed in plain order.
-struct System<F> {
+pub(crate) struct System<F> {
     residuals: F,
-    loss: Loss,
+    pub(crate) loss: Loss,
     /// Every point asked for, with its cost.
-    visited: Vec<(Vec<f64>, f64)>,
+    pub(crate) visited: Vec<(Vec<f64>, f64)>,
 }
 
 impl<F: Fn(&[Dual]) -> Vec<Dual>> System<F> {
-    fn new(residuals: F) -> Self {
+    pub(crate) fn new(residuals: F) -> Self {
         Self { residuals, loss: Loss::default(), visited: Vec::new() }
     }
 
-    fn at(&self, theta: &[f64]) -> NormalEquations {
+    pub(crate) fn at(&self, theta: &[f64]) -> NormalEquations {
         let p = theta.len();
         let mut normal = NormalEquations {
             n_free: p,
@@ -65,6 +71,18 @@ impl<F: Fn(&[Dual]) -> Vec<Dual>> System<F> {
     }
 }
 
+impl<F: Fn(&[Dual]) -> Vec<Dual>> System<F> {
+    /// Normal equations at every theta of a request.
+    pub(crate) fn answer(&mut self, request: &Request) -> Answer {
+        let Question::Linearize(thetas) = &request.question else { panic!("not asked in the exam: {request:?}") };
+        let linearize = |theta: &Vec<f64>| {
+            let Ok(normal) = self.linearize(theta);
+            normal
+        };
+        Answer::Linearized(thetas.iter().map(linearize).collect())
+    }
+}
+
 impl<F: Fn(&[Dual]) -> Vec<Dual>> Evaluate for System<F> {
     type Error = std::convert::Infallible;
 
@@ -80,11 +98,11 @@ impl<F: Fn(&[Dual]) -> Vec<Dual>> Evaluate for System<F> {
 }
 
 /// Parameters x1, x2, ... without bounds.
-fn unbounded(start: &[f64]) -> Parameters {
+pub(crate) fn unbounded(start: &[f64]) -> Parameters {
     bounded(start, &vec![(f64::NEG_INFINITY, f64::INFINITY); start.len()])
 }
 
-fn bounded(start: &[f64], bounds: &[(f64, f64)]) -> Parameters {
+pub(crate) fn bounded(start: &[f64], bounds: &[(f64, f64)]) -> Parameters {
     let parameter = |(j, (&start, &(min, max)))| {
         let name = format!("x{}", j + 1);
         Parameter { name, start, min, max, fixed: false }
@@ -95,6 +113,24 @@ fn bounded(start: &[f64], bounds: &[(f64, f64)]) -> Parameters {
 fn fit(parameters: &Parameters, options: Options, residuals: impl Fn(&[Dual]) -> Vec<Dual>) -> Summary {
     let Ok(summary) = minimize(&mut Minimizer::new(parameters, options), &mut System::new(residuals));
     summary
+}
+
+/// What a fit of all phases came to.
+struct Whole {
+    summary: Summary,
+    /// Thetas evaluated: a pass may answer two descents.
+    evaluations: usize,
+    /// The warm-up was entered.
+    warmed: bool,
+}
+
+fn fit_whole(parameters: &Parameters, options: hybrid::Options, residuals: impl Fn(&[Dual]) -> Vec<Dual>) -> Whole {
+    let mut system = System::new(residuals);
+    let mut fit = Hybrid::new(parameters, options, 1.0);
+    let Ok(()) = run(&mut fit, |request| Ok::<_, Infallible>(system.answer(request)));
+    let summary = fit.summary().expect("it ran to its end");
+    let warmed = fit.decision().is_some_and(|decision| decision.entered);
+    Whole { summary, evaluations: system.visited.len(), warmed }
 }
 
 /// Digits on which a value agrees with a certified one.
