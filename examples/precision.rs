@@ -20,10 +20,7 @@ const MODELS: [(&str, &str); 7] = [
     ("a*exp(-b*t) + c", "5,3,1"),
     ("a/(1 + ((t - b)/c)^2) + d", "1,0.5,0.2,0.5"),
     ("a*exp(-b*t) + c*exp(-d*t) + h", "5,3,2,0.3,1"),
-    (
-        "a*exp(-((t - m)/s)^2) + b*exp(-((t - n)/u)^2) + c*exp(-((t - o)/v)^2) + d",
-        "5,0.2,0.1,3,0.5,0.1,4,0.8,0.1,1",
-    ),
+    ("a*exp(-((t - m)/s)^2) + b*exp(-((t - n)/u)^2) + c*exp(-((t - o)/v)^2) + d", "5,0.2,0.1,3,0.5,0.1,4,0.8,0.1,1"),
     ("a*sin(w*t) + b*cos(w*t) + c", "1,6,2,0.5"),
     ("a*log(t + b) + c*sqrt(t + d)", "1,0.5,0.2,0.5"),
 ];
@@ -48,7 +45,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let (wide, narrow) =
         (tile(Numbers::F64), tile(|values| Numbers::F32(values.into_iter().map(|v| v as f32).collect())));
-    println!("M points/s of one thread: precision/column\n| set | p | f64/f64 | f64/f32 | f32/f64 | f32/f32 | gain | model |");
+    println!(
+        "M points/s of one thread: precision/column\n| set | p | f64/f64 | f64/f32 | f32/f64 | f32/f32 | gain | model |"
+    );
     println!("|---|---|---|---|---|---|---|---|");
     for set in InstructionSet::available() {
         for (text, theta) in &models {
@@ -58,7 +57,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 return Err(format!("{text}: expected values for {}", model.parameters().join(", ")).into());
             }
             let mut evaluator = Blocks::with(set).evaluator(&Program::new(model, (0..theta.len()).collect()));
-            let kinds = [(Precision::F64, &wide), (Precision::F64, &narrow), (Precision::F32, &wide), (Precision::F32, &narrow)];
+            let kinds = [
+                (Precision::F64, &wide),
+                (Precision::F64, &narrow),
+                (Precision::F32, &wide),
+                (Precision::F32, &narrow),
+            ];
             let mut rate = [0.0f64; 4];
             for _ in 0..RUNS {
                 for ((precision, tile), rate) in kinds.iter().zip(&mut rate) {
@@ -70,7 +74,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 }
             }
             let figures: Vec<String> = rate.iter().map(|rate| format!("{rate:.0}")).collect();
-            println!("| {} | {} | {} | {:.2} | `{text}` |", set.name(), theta.len(), figures.join(" | "), rate[3] / rate[1]);
+            println!(
+                "| {} | {} | {} | {:.2} | `{text}` |",
+                set.name(),
+                theta.len(),
+                figures.join(" | "),
+                rate[3] / rate[1]
+            );
         }
     }
     Ok(())

@@ -14,3 +14,4 @@ mod program;
 mod stopping;
 mod support;
 mod tidy;
+mod uncertainty;

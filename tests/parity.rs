@@ -32,7 +32,19 @@ fn check(extra: &[&str]) {
         let other = run(&format!("way{k}"), way);
         assert_eq!(other.parameters(), alone.parameters(), "{way:?} {extra:?}");
         assert_eq!(other.covariance(), alone.covariance(), "{way:?} {extra:?}");
-        for key in ["status", "cost", "rss", "r_squared", "gradient_norm", "condition_number", "passes", "n_used"] {
+        for key in [
+            "health",
+            "correlation",
+            "warnings",
+            "status",
+            "cost",
+            "rss",
+            "r_squared",
+            "gradient_norm",
+            "condition_number",
+            "passes",
+            "n_used",
+        ] {
             assert_eq!(other.result[key], alone.result[key], "{key}: {way:?} {extra:?}");
         }
     }
@@ -63,4 +75,9 @@ fn a_fit_that_begins_in_single_precision_has_the_same_bits_everywhere() {
 #[test]
 fn rows_left_out_change_no_bit_of_the_order() {
     check(&["--mask", "t > 0.1", "--max-passes", "4"]);
+}
+
+#[test]
+fn the_sandwich_has_the_same_bits_everywhere() {
+    check(&["--covariance", "sandwich", "--loss", "huber", "--loss-scale", "0.05"]);
 }

@@ -1,5 +1,5 @@
 //! Decides and talks to people: what is fitted (`config`, `starts`), how it is going (`outcome`, `progress`), what came
-//! of it (`run_dir`, `report`). The commands are in [`cli`]; who computes is in [`crew`]; the one loop is in [`fit`].
+//! of it (`run_dir`, `report`, `predict`). The commands are in [`cli`]; who computes is in [`crew`]; the one loop is in [`fit`].
 //!
 //! ```
 //! use std::sync::Arc;
@@ -35,6 +35,7 @@ pub mod config;
 pub mod crew;
 pub mod fit;
 pub mod outcome;
+pub mod predict;
 pub mod progress;
 pub mod report;
 pub mod run_dir;

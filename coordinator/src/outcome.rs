@@ -1,11 +1,14 @@
 //! What a fit tells while it runs and what it yields at the end; the seam between the driver and everything for people.
 
-use nlsq_engine::covariance::CovarianceError;
+use nlsq_engine::covariance::{CovarianceError, Kind};
 use nlsq_engine::data::source::{DataError, Place};
+use nlsq_engine::health::Health;
 use nlsq_engine::minimize::OptionsError;
 use nlsq_engine::normal::Counts;
 use nlsq_engine::params::ParametersError;
 use nlsq_engine::summary::{Iteration, Phase, Side, Status};
+
+use serde::{Deserialize, Serialize};
 
 use crate::config::JobError;
 use crate::crew::CrewError;
@@ -19,6 +22,8 @@ pub struct ParameterOutcome {
     pub value: f64,
     /// Its standard error; none if fixed, at an active bound, or not determined by the data.
     pub stderr: Option<f64>,
+    /// Its confidence interval, value -+ t stderr; where there is a standard error. Bounds do not cut it.
+    pub ci: Option<[f64; 2]>,
     /// Where it started.
     pub start: f64,
     /// Lower bound, `-inf` if there is none.
@@ -29,6 +34,18 @@ pub struct ParameterOutcome {
     pub fixed: bool,
     /// The active bound it rests on: equal to it, with a multiplier of the sign that holds it there.
     pub at_bound: Option<Side>,
+}
+
+/// What is known of the standard deviations of the points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sigma {
+    /// Nothing: every point counts alike.
+    None,
+    /// Their ratios; the common factor comes from the residuals.
+    Relative,
+    /// All.
+    Absolute,
 }
 
 /// Wall-clock seconds of a fit and of its parts.
@@ -79,6 +96,16 @@ pub struct Outcome {
     pub condition_number: Option<f64>,
     /// Row-major, over all parameters; zeros for the fixed and those at active bounds. `[p x p]`
     pub covariance: Vec<f64>,
+    /// How it was made.
+    pub covariance_kind: Kind,
+    /// The same in units of the standard errors; none where there are none. `[p x p]`
+    pub correlation: Vec<Option<f64>>,
+    /// Level of the confidence intervals.
+    pub confidence: f64,
+    /// What is known of the standard deviations of the points.
+    pub sigma: Sigma,
+    /// Figures of merit; none where the fit failed.
+    pub health: Option<Health>,
     /// Passes over the data.
     pub passes: u64,
     /// Accepted steps.

@@ -51,12 +51,14 @@
 //!
 //! Reading order: `expr` (model language), `diff` (derivatives), `models` (built-in models), `tape` (straight-line code),
 //! `kernel` (a tape over a tile), `normal` (normal equations and how they are summed), `params` and `loss`, `linalg`, `procedure`
-//! (who asks for passes), `minimize` (the trust region), `hybrid` (the phases of a fit), `covariance` and `summary` (what is known at the end), `data` (points and where they come from).
+//! (who asks for passes), `minimize` (the trust region), `hybrid` (the phases of a fit), `summary`, `covariance`, `health` and
+//! `prediction` (what is known at the end), `data` (points and where they come from).
 
 pub mod covariance;
 pub mod data;
 pub mod diff;
 pub mod expr;
+pub mod health;
 pub mod hybrid;
 pub mod kernel;
 pub mod linalg;
@@ -66,6 +68,7 @@ pub mod minimize;
 pub mod models;
 pub mod normal;
 pub mod params;
+pub mod prediction;
 pub mod procedure;
 pub mod real;
 pub mod summary;

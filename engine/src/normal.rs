@@ -7,6 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::linalg::Triangle;
+
 /// How many points of a tile, shard or dataset were left out and why.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
@@ -39,6 +41,8 @@ pub struct Sums {
     pub hi: Vec<f64>,
     /// Trailing parts, `|lo| <= ulp(hi)/2`.
     pub lo: Vec<f64>,
+    /// Triangles of J, one for each theta, if the pass was asked for them; they merge by factorisation, not by addition.
+    pub triangles: Vec<Triangle>,
     /// Points in these sums.
     pub counts: Counts,
 }
@@ -46,7 +50,7 @@ pub struct Sums {
 impl Sums {
     /// The sums of one tile.
     pub fn of_tile(values: Vec<f64>, counts: Counts) -> Self {
-        Self { lo: vec![0.0; values.len()], hi: values, counts }
+        Self { lo: vec![0.0; values.len()], hi: values, triangles: Vec::new(), counts }
     }
 
     /// `self + right`, where `right` covers the tiles after those of `self`.
@@ -56,6 +60,9 @@ impl Sums {
             let (sum, error) = two_sum(self.hi[i], right.hi[i]);
             (self.hi[i], self.lo[i]) = fast_two_sum(sum, error + (self.lo[i] + right.lo[i]));
         }
+        assert_eq!(self.triangles.len(), right.triangles.len(), "triangles of one pass are as many everywhere");
+        let triangles = std::mem::take(&mut self.triangles).into_iter().zip(&right.triangles);
+        self.triangles = triangles.map(|(left, right)| left.merge(right)).collect();
         self.counts.merge(&right.counts);
         self
     }
@@ -94,6 +101,8 @@ pub struct NormalEquations {
     pub rss: f64,
     /// sum r_k r_(k+1) over neighbours in the same row of a segment, 31 of 32 pairs: whether residuals are white.
     pub lag: f64,
+    /// R of J = Q R, if it was asked for ([`crate::kernel::Solver`]).
+    pub triangle: Option<Triangle>,
     /// The points that count.
     pub counts: Counts,
 }
@@ -120,6 +129,7 @@ impl NormalEquations {
             cost: totals[triangle + n_free],
             rss: totals[triangle + n_free + 1],
             lag: totals[triangle + n_free + 2],
+            triangle: None,
             counts,
         }
     }

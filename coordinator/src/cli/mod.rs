@@ -5,6 +5,7 @@ mod commands;
 mod fit;
 mod message;
 mod output;
+mod predict;
 mod signals;
 
 use std::ffi::OsString;
@@ -56,6 +57,8 @@ enum Command {
         /// The directory of the run
         run_dir: PathBuf,
     },
+    /// Predict from a run: f with its standard error and bands, at points of data files or of a grid
+    Predict(predict::PredictArgs),
     /// Print all keys of a job file with their defaults
     Manual,
 }
@@ -149,6 +152,7 @@ fn run(command: &Command) -> Result<u8, Failure> {
         Command::Models { name } => commands::models(name.as_deref()),
         Command::Kernel { target, job } => commands::kernel(*target, job),
         Command::Report { run_dir } => commands::report(run_dir),
+        Command::Predict(arguments) => predict::predict(arguments),
         Command::Manual => commands::manual(),
     }
 }

@@ -102,6 +102,12 @@ pub static KEYS: &[Key] = &[
     key("fit", "absolute_sigma", Kind::Switch, "false",
         "sigma is known, not relative: the covariance is not scaled by the reduced chi square")
         .flag("absolute-sigma", ""),
+    key("fit", "covariance", Kind::Choice(&["classic", "sandwich"]), "classic",
+        "Where standard errors come from: J'J and one variance for all points (classic), or the scatter of the points \
+         themselves (sandwich, HC1; one pass more), which also holds where sigma is wrong or not given, and under a robust \
+         loss").flag("covariance", "KIND"),
+    key("fit", "confidence", Kind::Level, "0.95",
+        "Level of the confidence intervals").flag("confidence", "LEVEL"),
     key("fit", "loss", Kind::Choice(&["linear", "soft_l1", "huber", "cauchy", "arctan", "tukey"]), "linear",
         "Robust loss rho of the squared residual, as in SciPy").flag("loss", "LOSS"),
     key("fit", "loss_scale", Kind::LossScale, "",

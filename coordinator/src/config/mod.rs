@@ -13,6 +13,7 @@ pub mod write;
 
 use std::path::{Path, PathBuf};
 
+use nlsq_engine::covariance::{Kind as Covariance, Level};
 use nlsq_engine::data::spec::DatasetSpec;
 use nlsq_engine::data::tile::NonFinite;
 use nlsq_engine::expr::{Model, Names, ParseError};
@@ -69,12 +70,21 @@ pub struct FitSettings {
     pub nonfinite: NonFinite,
     /// Whether sigma is known rather than relative.
     pub absolute_sigma: bool,
+    /// Level of the confidence intervals.
+    pub confidence: Level,
     /// Points of a tile.
     pub tile_points: u64,
     /// What evaluates the points.
     pub device: Device,
     /// Compute threads of each worker; none: one per CPU core.
     pub threads: Option<usize>,
+}
+
+impl FitSettings {
+    /// Where standard errors come from.
+    pub fn covariance(&self) -> Covariance {
+        if self.options.scores { Covariance::Sandwich } else { Covariance::Classic }
+    }
 }
 
 /// What evaluates the points.
@@ -203,6 +213,13 @@ impl Job {
                 let message = format!("method lm takes no bounds, found bounds of \"{name}\"");
                 return Err(settings.error("fit", "method", format!("{message}; expected method hybrid or trf")));
             }
+        }
+        if fit.absolute_sigma && fit.options.scores {
+            return Err(settings.error(
+                "fit",
+                "covariance",
+                "covariance sandwich takes the scatter from the residuals, absolute_sigma from sigma: expected one of them",
+            ));
         }
         if fit.absolute_sigma && self.data.sigma.is_none() && self.data.weights.is_none() {
             return Err(settings.error(
@@ -334,12 +351,17 @@ fn read_fit(settings: &Settings) -> Result<FitSettings, JobError> {
                 gtol: tolerance("gtol"),
                 max_passes,
             },
-            costing: Costing { loss, precision: chosen(settings, "fit", "precision", &Precision::NAMES) },
+            costing: Costing {
+                loss,
+                precision: chosen(settings, "fit", "precision", &Precision::NAMES),
+                ..Costing::default()
+            },
             scale,
-            scores: false,
+            scores: chosen(settings, "fit", "covariance", &Covariance::NAMES) == Covariance::Sandwich,
         },
         nonfinite: chosen(settings, "fit", "nonfinite", &NONFINITE),
         absolute_sigma: settings.switch("fit", "absolute_sigma"),
+        confidence: Level::new(settings.number("fit", "confidence")).expect("the table lets only such numbers pass"),
         tile_points,
         device: chosen(settings, "fit", "device", &DEVICES),
         threads: threads.transpose()?,

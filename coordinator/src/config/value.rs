@@ -21,6 +21,8 @@ pub enum Kind {
     Tolerance,
     /// A finite number > 0.
     Positive,
+    /// A number between 0 and 1.
+    Level,
     /// A finite number > 0, or "mad".
     LossScale,
     /// A whole number >= 1.
@@ -68,6 +70,7 @@ impl Kind {
             Kind::Choice(words) => format!("one of {}", words.join(", ")),
             Kind::Tolerance => "a finite number, 0 or above".into(),
             Kind::Positive => "a finite number above 0".into(),
+            Kind::Level => "a number above 0 and below 1, such as 0.95".into(),
             Kind::LossScale => "a finite number above 0, or mad".into(),
             Kind::Count => "a whole number, 1 or above".into(),
             Kind::TilePoints => format!("a multiple of {SEGMENT_POINTS}, {SEGMENT_POINTS} to {MOST_TILE_POINTS}"),
@@ -87,7 +90,7 @@ impl Kind {
                 words.contains(&text).then(|| Value::Text(text.into())).ok_or_else(|| suggest_word(text, words))
             }
             Kind::LossScale if text == "mad" => Ok(Value::Text(text.into())),
-            Kind::Tolerance | Kind::Positive | Kind::LossScale => {
+            Kind::Tolerance | Kind::Positive | Kind::LossScale | Kind::Level => {
                 text.trim().parse().ok().and_then(|number| self.check_number(number)).ok_or_else(refuse)
             }
             Kind::Count | Kind::TilePoints => {
@@ -112,7 +115,7 @@ impl Kind {
             },
             Kind::Switch => value.as_bool().map(Value::Switch).ok_or_else(refuse),
             Kind::LossScale if value.as_str() == Some("mad") => Ok(Value::Text("mad".into())),
-            Kind::Tolerance | Kind::Positive | Kind::LossScale => {
+            Kind::Tolerance | Kind::Positive | Kind::LossScale | Kind::Level => {
                 number(value).and_then(|v| self.check_number(v)).ok_or_else(refuse)
             }
             Kind::Count | Kind::TilePoints => count(value).and_then(|v| self.check_count(v)).ok_or_else(refuse),
@@ -133,7 +136,11 @@ impl Kind {
     }
 
     fn check_number(self, number: f64) -> Option<Value> {
-        let lawful = number.is_finite() && if self != Kind::Tolerance { number > 0.0 } else { number >= 0.0 };
+        let lawful = match self {
+            Kind::Tolerance => number >= 0.0,
+            Kind::Level => number > 0.0 && number < 1.0,
+            _ => number > 0.0,
+        } && number.is_finite();
         lawful.then_some(Value::Number(number))
     }
 
@@ -209,6 +216,8 @@ mod tests {
             assert!(Kind::Tolerance.read_text(bad).is_err(), "{bad}");
         }
         assert!(Kind::Positive.read_text("0").is_err());
+        assert_eq!(Kind::Level.read_text("0.9"), Ok(Value::Number(0.9)));
+        assert!(["0", "1", "95", "nan"].iter().all(|bad| Kind::Level.read_text(bad).is_err()));
         assert!(Kind::Count.read_text("0").is_err() && Kind::Count.read_text("1.5").is_err());
         assert_eq!(Kind::TilePoints.read_text("4096"), Ok(Value::Count(4096)));
         assert!(Kind::TilePoints.read_text("0").is_err() && Kind::TilePoints.read_text("1000").is_err());

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::keys::{KEYS, PARAMETER_KEYS, SECTIONS};
 use super::value::Value;
 use super::{DEVICES, Job, NONFINITE, PLACEMENTS, PROGRESS, Start, word_of};
+use nlsq_engine::covariance::Kind as Covariance;
 use nlsq_engine::data::spec::CsvOptions;
 use nlsq_engine::hybrid::ScaleRule;
 use nlsq_engine::loss::LossKind;
@@ -57,6 +58,8 @@ impl Job {
             ("fit", "p0") => None, // starts stand in [parameters]
             ("fit", "method") => text(word_of(&Method::NAMES, fit.options.minimizer.method)),
             ("fit", "absolute_sigma") => Some(Value::Switch(fit.absolute_sigma)),
+            ("fit", "covariance") => text(word_of(&Covariance::NAMES, fit.covariance())),
+            ("fit", "confidence") => Some(Value::Number(fit.confidence.value())),
             ("fit", "loss") => text(word_of(&LossKind::NAMES, fit.options.costing.loss.kind)),
             ("fit", "loss_scale") => Some(match fit.options.scale {
                 ScaleRule::Mad => Value::Text("mad".into()),

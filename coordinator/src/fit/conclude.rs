@@ -1,12 +1,14 @@
 //! What a fit amounts to: the solution, how well it is known, where the time went.
 
-use nlsq_engine::covariance::{Covariance, CovarianceError, Variance, covariance, degrees_of_freedom};
+use nlsq_engine::covariance::{Covariance, CovarianceError, Kind, Variance, covariance, degrees_of_freedom, sandwich};
 use nlsq_engine::data::YStatistics;
+use nlsq_engine::health::Evidence;
+use nlsq_engine::params::Parameter;
 use nlsq_engine::summary::{Phase, Summary};
 
 use super::Problem;
 use crate::crew::Crew;
-use crate::outcome::{Outcome, ParameterOutcome, Seconds};
+use crate::outcome::{Outcome, ParameterOutcome, Seconds, Sigma};
 
 /// Where the procedures came to.
 pub(super) struct Solution {
@@ -17,25 +19,40 @@ pub(super) struct Solution {
     pub(super) precision: String,
     /// Passes of each phase.
     pub(super) phases: Vec<(Phase, u64)>,
+    /// Costs of the last passes that were counted alike.
+    pub(super) costs: Vec<f64>,
+    /// What is known of the standard deviations of the points.
+    pub(super) sigma: Sigma,
 }
 
 /// The covariance; all unknown where the normal equations are not finite.
 pub(super) fn known(problem: &Problem, solution: &Solution) -> Result<Covariance, CovarianceError> {
-    let summary = &solution.summary;
-    let variance = if problem.absolute_sigma { Variance::Absolute } else { Variance::Estimated };
-    let p = problem.parameters.all().len();
-    match covariance(&problem.parameters, &summary.normal, &summary.at_bound, variance) {
-        Err(CovarianceError::NotFinite) => Ok(Covariance {
-            matrix: vec![f64::NAN; p * p],
-            stderr: vec![None; p],
-            condition_number: f64::NAN,
-            rank: 0,
-            dof: degrees_of_freedom(summary.normal.counts.used, summary.normal.n_free)?,
-            variance: f64::NAN,
-            warnings: Vec::new(),
-        }),
-        known => known,
+    let Solution { summary, scores, .. } = solution;
+    let (parameters, normal, at_bound) = (&problem.parameters, &summary.normal, &summary.at_bound);
+    let dof = degrees_of_freedom(normal.counts.used, normal.n_free)?;
+    let kind = if scores.is_some() { Kind::Sandwich } else { Kind::Classic };
+    let mut known = match scores {
+        Some(scores) => sandwich(parameters, normal, at_bound, scores),
+        None => covariance(parameters, normal, at_bound, variance(problem)),
+    };
+    if known == Err(CovarianceError::NotFinite) {
+        known = Ok(Covariance::unknown(parameters, dof, kind));
     }
+    let mut known = known?;
+    if kind == Kind::Sandwich && normal.is_finite() && known.variance.is_nan() {
+        known.warnings.push("the sums of the sandwich covariance overflow: scale the data by a power of ten".into());
+    }
+    if kind == Kind::Classic && problem.options.scores && normal.is_finite() {
+        known.warnings.push(
+            "the fit ended before the pass that the sandwich covariance needs: the standard errors are classic ones"
+                .into(),
+        );
+    }
+    Ok(known)
+}
+
+fn variance(problem: &Problem) -> Variance {
+    if problem.absolute_sigma { Variance::Absolute } else { Variance::Estimated }
 }
 
 pub(super) fn outcome(
@@ -46,31 +63,29 @@ pub(super) fn outcome(
     covariance: Covariance,
     seconds: Seconds,
 ) -> Outcome {
-    let Solution { summary, phases, precision, .. } = solution;
-    let values = problem.parameters.expand(&summary.theta);
-    let mut at_bound = vec![None; values.len()];
-    for (&j, side) in problem.parameters.free().iter().zip(&summary.at_bound) {
-        at_bound[j] = *side;
-    }
-    let parameters = problem.parameters.all().iter().enumerate().map(|(j, p)| ParameterOutcome {
-        name: p.name.clone(),
-        value: values[j],
-        stderr: covariance.stderr[j],
-        start: p.start,
-        min: p.min,
-        max: p.max,
-        fixed: p.fixed,
-        at_bound: at_bound[j],
-    });
+    let parameters = parameters(problem, &solution.summary, &covariance);
+    let evidence = Evidence {
+        parameters: &problem.parameters,
+        normal: &solution.summary.normal,
+        covariance: &covariance,
+        variance: variance(problem),
+        loss: problem.options.costing.loss.kind,
+        scatter: statistics.m2,
+        costs: &solution.costs,
+    };
+    let found = evidence.normal.is_finite();
+    let health = found.then(|| evidence.health());
+    let advice = if found { evidence.warnings() } else { Vec::new() };
+    let Solution { summary, phases, sigma, precision, .. } = solution;
     let normal = &summary.normal;
     let dof = covariance.dof;
     let of_model = problem.program.model().warnings().iter().map(|warning| format!("the model: {warning}"));
-    let warnings = of_model.chain(summary.warnings).chain(covariance.warnings).collect();
+    let warnings = of_model.chain(summary.warnings).chain(covariance.warnings).chain(advice).collect();
     Outcome {
         status: summary.status,
         reason: summary.reason,
         model: problem.model.expression.clone(),
-        parameters: parameters.collect(),
+        parameters,
         counts: normal.counts,
         n_free: normal.n_free,
         dof,
@@ -82,6 +97,11 @@ pub(super) fn outcome(
         gradient_norm: summary.gradient_norm,
         condition_number: Some(covariance.condition_number).filter(|condition| condition.is_finite()),
         covariance: covariance.matrix,
+        covariance_kind: covariance.kind,
+        correlation: covariance.correlation,
+        confidence: problem.confidence.value(),
+        sigma,
+        health,
         passes: summary.passes,
         iterations: summary.iterations,
         phases,
@@ -92,4 +112,25 @@ pub(super) fn outcome(
         generations: 1,
         seconds,
     }
+}
+
+fn parameters(problem: &Problem, summary: &Summary, covariance: &Covariance) -> Vec<ParameterOutcome> {
+    let values = problem.parameters.expand(&summary.theta);
+    let mut at_bound = vec![None; values.len()];
+    for (&j, side) in problem.parameters.free().iter().zip(&summary.at_bound) {
+        at_bound[j] = *side;
+    }
+    let quantile = problem.confidence.quantile(covariance.dof, variance(problem));
+    let of = |(j, p): (usize, &Parameter)| ParameterOutcome {
+        name: p.name.clone(),
+        value: values[j],
+        stderr: covariance.stderr[j],
+        ci: covariance.stderr[j].map(|stderr| [values[j] - quantile * stderr, values[j] + quantile * stderr]),
+        start: p.start,
+        min: p.min,
+        max: p.max,
+        fixed: p.fixed,
+        at_bound: at_bound[j],
+    };
+    problem.parameters.all().iter().enumerate().map(of).collect()
 }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use nlsq_engine::covariance::degrees_of_freedom;
 use nlsq_engine::data::Dataset;
-use nlsq_engine::data::source::TileSource;
+use nlsq_engine::data::source::{TileSource, Weighting};
 use nlsq_engine::data::tile::tile_count;
 use nlsq_engine::hybrid::Hybrid;
 use nlsq_engine::summary::Summary;
@@ -19,7 +19,7 @@ pub use problem::{Problem, ProblemError, problem_of};
 
 use crate::config::Job;
 use crate::crew::{Cluster, ClusterOptions, Crew, Embedded, Loaded, Workers};
-use crate::outcome::{About, Level, Observer, Outcome, RunError, Seconds};
+use crate::outcome::{About, Level, Observer, Outcome, RunError, Seconds, Sigma};
 use conclude::Solution;
 use session::{PassTimes, Session, Stop};
 
@@ -103,9 +103,11 @@ fn fit_with(
         times: PassTimes::default(),
         phases: Vec::new(),
         count: 0,
+        costs: Vec::new(),
+        costing: None,
     };
     let solved = solve(&mut session, problem, &loaded);
-    let Session { times, phases, passes, .. } = session;
+    let Session { times, phases, passes, costs, .. } = session;
     // the generation ends when nobody can ask it any more
     drop(passes);
     let (summary, scores, precision) = match solved {
@@ -118,7 +120,12 @@ fn fit_with(
         // The result is complete by its data; a worker that stumbled on its way out takes nothing from it.
         observer.note(Level::Warn, &error.to_string());
     }
-    let solution = Solution { summary, scores, precision, phases };
+    let sigma = match (&source.layout().weighting, problem.absolute_sigma) {
+        (Weighting::None, _) => Sigma::None,
+        (_, false) => Sigma::Relative,
+        (_, true) => Sigma::Absolute,
+    };
+    let solution = Solution { summary, scores, precision, phases, costs, sigma };
     let covariance = conclude::known(problem, &solution)?;
     let seconds = Seconds {
         total: began.elapsed().as_secs_f64(),

@@ -1,5 +1,6 @@
 //! What is fitted and how, wherever the points are.
 
+use nlsq_engine::covariance::Level;
 use nlsq_engine::data::NonFinite;
 use nlsq_engine::data::source::TileSource;
 use nlsq_engine::data::tile::TILE_POINTS;
@@ -26,6 +27,8 @@ pub struct Problem {
     pub options: Options,
     /// Whether sigma is known rather than relative: the covariance is then not scaled by the residuals.
     pub absolute_sigma: bool,
+    /// Level of the confidence intervals.
+    pub confidence: Level,
     /// What to do with values that are not finite.
     pub nonfinite: NonFinite,
     /// Points of a tile.
@@ -67,6 +70,7 @@ impl Problem {
             parameters,
             options,
             absolute_sigma: false,
+            confidence: Level::default(),
             nonfinite: NonFinite::Error,
             tile_points: TILE_POINTS,
         }
@@ -75,6 +79,12 @@ impl Problem {
     /// The same problem under another loss.
     pub fn with_loss(mut self, loss: Loss) -> Self {
         self.options.costing.loss = loss;
+        self
+    }
+
+    /// The same problem with standard errors from the scatter of the points themselves; one pass more.
+    pub fn with_sandwich(mut self) -> Self {
+        self.options.scores = true;
         self
     }
 }
@@ -105,6 +115,7 @@ pub fn problem_of(job: &Job, source: &dyn TileSource) -> Result<Problem, RunErro
     let problem = Problem::from_parts(text, job.parse_model(), parameters, fit.options.clone());
     Ok(Problem {
         absolute_sigma: fit.absolute_sigma,
+        confidence: fit.confidence,
         nonfinite: fit.nonfinite,
         tile_points: fit.tile_points,
         ..problem

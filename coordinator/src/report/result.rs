@@ -1,12 +1,17 @@
 //! result.json, schema 1: numbers read back to the same bits; what is not finite or not defined is null.
 
+use nlsq_engine::covariance::Kind;
+use nlsq_engine::health::Health;
 use nlsq_engine::summary::{Phase, Side, Status};
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::{Outcome, ParameterOutcome};
+use crate::outcome::{Outcome, ParameterOutcome, Sigma};
 
 /// The schema that this program writes and reads.
 pub const SCHEMA: u32 = 1;
+
+/// Up to this many parameters the correlation stands in result.json; beyond, covariance.npy holds the same in less space.
+pub const CORRELATION_ORDER: usize = 50;
 
 /// The content of result.json; fields in the order in which they are written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +35,13 @@ pub struct RunResult {
     pub r_squared: Option<f64>,
     pub gradient_norm: Option<f64>,
     pub condition_number: Option<f64>,
+    #[serde(default)]
+    pub covariance_kind: Kind,
+    pub confidence: Option<f64>,
+    pub sigma: Option<Sigma>,
+    /// Row by row, null where there is no standard error; as a whole where it is left to covariance.npy.
+    pub correlation: Option<Vec<Vec<Option<f64>>>>,
+    pub health: Option<Health>,
     pub passes: u64,
     pub iterations: u64,
     pub phases: Vec<PhaseResult>,
@@ -48,6 +60,7 @@ pub struct ParameterResult {
     pub name: String,
     pub value: Option<f64>,
     pub stderr: Option<f64>,
+    pub ci: Option<[f64; 2]>,
     pub start: Option<f64>,
     pub min: Option<f64>,
     pub max: Option<f64>,
@@ -84,6 +97,7 @@ impl From<&ParameterOutcome> for ParameterResult {
             name: p.name.clone(),
             value: finite(p.value),
             stderr: p.stderr.and_then(finite),
+            ci: p.ci.filter(|ends| ends.iter().all(|end| end.is_finite())),
             start: finite(p.start),
             min: finite(p.min),
             max: finite(p.max),
@@ -115,6 +129,11 @@ impl From<&Outcome> for RunResult {
             r_squared: finite(outcome.r_squared),
             gradient_norm: finite(outcome.gradient_norm),
             condition_number: outcome.condition_number.and_then(finite),
+            covariance_kind: outcome.covariance_kind,
+            confidence: finite(outcome.confidence),
+            sigma: Some(outcome.sigma),
+            correlation: correlation_rows(outcome),
+            health: outcome.health.clone(),
             passes: outcome.passes,
             iterations: outcome.iterations,
             phases: outcome.phases.iter().map(|&(name, passes)| PhaseResult { name, passes }).collect(),
@@ -132,6 +151,12 @@ impl From<&Outcome> for RunResult {
             },
         }
     }
+}
+
+/// The correlation as rows, up to [`CORRELATION_ORDER`] parameters.
+fn correlation_rows(outcome: &Outcome) -> Option<Vec<Vec<Option<f64>>>> {
+    let p = outcome.parameters.len();
+    (p <= CORRELATION_ORDER).then(|| outcome.correlation.chunks(p).map(<[_]>::to_vec).collect())
 }
 
 impl RunResult {
@@ -170,6 +195,7 @@ pub fn status_name(status: Status) -> &'static str {
 pub(crate) mod tests {
     use super::*;
     use crate::outcome::Seconds;
+    use nlsq_engine::health::{Component, Identifiability};
     use nlsq_engine::normal::Counts;
 
     /// An outcome with awkward numbers.
@@ -178,6 +204,7 @@ pub(crate) mod tests {
             name: name.into(),
             value,
             stderr,
+            ci: stderr.map(|stderr| [value - 2.0 * stderr, value + 2.0 * stderr]),
             start: 1.0,
             min: f64::NEG_INFINITY,
             max: f64::INFINITY,
@@ -204,6 +231,22 @@ pub(crate) mod tests {
             gradient_norm: f64::INFINITY,
             condition_number: Some(12.5),
             covariance: vec![1.5e-6, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+            covariance_kind: Kind::Classic,
+            correlation: vec![Some(1.0), None, None, None, None, None, None, None, None],
+            confidence: 0.95,
+            sigma: Sigma::Relative,
+            health: Some(Health {
+                identifiability: Identifiability {
+                    rank: 1,
+                    directions: 1,
+                    condition: Some(1.0),
+                    weakest: vec![Component { parameter: "a".into(), component: 1.0 }],
+                },
+                gradient_balance: Some(1.0),
+                stagnation: 2,
+                sloppiness: Some(0.0),
+                lag1: Some(0.0123),
+            }),
             passes: 9,
             iterations: 7,
             phases: vec![(Phase::Refine, 9)],
@@ -255,6 +298,11 @@ pub(crate) mod tests {
             "r_squared",
             "gradient_norm",
             "condition_number",
+            "covariance_kind",
+            "confidence",
+            "sigma",
+            "correlation",
+            "health",
             "passes",
             "iterations",
             "phases",

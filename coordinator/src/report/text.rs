@@ -2,10 +2,13 @@
 
 use std::fmt::Write as _;
 
+use nlsq_engine::covariance::Kind;
 use nlsq_engine::summary::{Side, Status};
 
+use super::health;
 use super::history::phase_name;
 use super::result::{ParameterResult, RunResult, status_name};
+use crate::outcome::Sigma;
 
 /// Significant digits of a standard error, and so the last digits worth showing of a value.
 const ERROR_DIGITS: i32 = 2;
@@ -17,9 +20,13 @@ pub fn render(result: &RunResult, files: &[(String, &str)]) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "{}", ending(result.status, &result.reason));
     let _ = writeln!(text, "model: {}\n", result.model);
-    write_parameters(&mut text, &result.parameters);
+    write_parameters(&mut text, result);
     text.push('\n');
     write_statistics(&mut text, result);
+    if let Some(found) = &result.health {
+        text += &health::section(found);
+    }
+    text += &health::correlations(result);
     if !result.warnings.is_empty() {
         text += "\nwarnings\n";
         for warning in &result.warnings {
@@ -42,10 +49,11 @@ pub fn ending(status: Status, reason: &str) -> String {
     if reason.starts_with(name) { reason.to_string() } else { format!("{name}: {reason}") }
 }
 
-fn write_parameters(text: &mut String, parameters: &[ParameterResult]) {
-    let header = ["parameter", "value", "std. error", "relative", "start", "bounds", ""].map(String::from);
+fn write_parameters(text: &mut String, result: &RunResult) {
+    let interval = result.confidence.map_or("interval".into(), |level| format!("{} % interval", number(100.0 * level)));
+    let header = ["parameter", "value", "std. error", "relative", &interval, "start", "bounds", ""].map(String::from);
     let mut rows = vec![header];
-    rows.extend(parameters.iter().map(parameter_row));
+    rows.extend(result.parameters.iter().map(parameter_row));
     let widths: Vec<usize> =
         (0..rows[0].len()).map(|c| rows.iter().map(|row| row[c].chars().count()).max().unwrap_or(0)).collect();
     for row in &rows {
@@ -53,7 +61,7 @@ fn write_parameters(text: &mut String, parameters: &[ParameterResult]) {
         for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
             // names, bounds and flags read from the left, numbers from the right
             let _ = match column {
-                0 | 5 | 6 => write!(line, " {cell:<width$} "),
+                0 | 6 | 7 => write!(line, " {cell:<width$} "),
                 _ => write!(line, " {cell:>width$} "),
             };
         }
@@ -61,7 +69,7 @@ fn write_parameters(text: &mut String, parameters: &[ParameterResult]) {
     }
 }
 
-fn parameter_row(p: &ParameterResult) -> [String; 7] {
+fn parameter_row(p: &ParameterResult) -> [String; 8] {
     let (value, error) = match p.value {
         Some(value) => value_and_error(value, p.stderr),
         None => ("not finite".into(), "-".into()),
@@ -82,7 +90,11 @@ fn parameter_row(p: &ParameterResult) -> [String; 7] {
         (false, None) if p.stderr.is_none() => "not determined".into(),
         _ => String::new(),
     };
-    [p.name.clone(), value, error, relative, p.start.map_or("-".into(), number), bounds, flag]
+    let interval = match p.ci {
+        Some(ends) => format!("[{}, {}]", value_and_error(ends[0], p.stderr).0, value_and_error(ends[1], p.stderr).0),
+        None => "-".into(),
+    };
+    [p.name.clone(), value, error, relative, interval, p.start.map_or("-".into(), number), bounds, flag]
 }
 
 fn write_statistics(text: &mut String, result: &RunResult) {
@@ -103,7 +115,8 @@ fn write_statistics(text: &mut String, result: &RunResult) {
         ("degrees of freedom", result.dof.to_string()),
         ("cost", optional(result.cost)),
         ("sum of squared residuals", optional(result.rss)),
-        ("reduced chi square", optional(result.reduced_chi2)),
+        ("reduced chi square", format!("{}{}", optional(result.reduced_chi2), meaning_of_chi(result))),
+        ("standard errors", covariance_meaning(result.covariance_kind).to_string()),
         ("residual std. deviation", optional(result.residual_stddev)),
         ("r squared", optional(result.r_squared)),
         ("gradient norm", optional(result.gradient_norm)),
@@ -127,6 +140,23 @@ fn write_statistics(text: &mut String, result: &RunResult) {
     ];
     for (name, value) in lines {
         let _ = writeln!(text, "  {name:<25} {value}");
+    }
+}
+
+/// What the reduced chi square can be compared with, which depends on what is known of sigma.
+fn meaning_of_chi(result: &RunResult) -> String {
+    match result.sigma {
+        None => String::new(),
+        Some(Sigma::None) => " (no sigma given: the variance of the residuals, no test of the fit)".into(),
+        Some(Sigma::Relative) => " (sigma counts as relative: no test of the fit)".into(),
+        Some(Sigma::Absolute) => format!(" (expected 1 +- {:.1e})", (2.0 / result.dof as f64).sqrt()),
+    }
+}
+
+fn covariance_meaning(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Classic => "classic: from J'J and one variance",
+        Kind::Sandwich => "sandwich: from the scatter of the points themselves",
     }
 }
 
@@ -220,17 +250,18 @@ mod tests {
             converged: xtol: step 1e-12 <= 1e-10
             model: a*exp(-b*t) + c
 
-              parameter   value  std. error  relative  start  bounds
-              a          2.0001      0.0012     0.06%      1  -
-              b               0           -         -      1  [0, inf]  at min
-              c             0.3           -         -      1  -         fixed
+              parameter   value  std. error  relative     95 % interval  start  bounds
+              a          2.0001      0.0012     0.06%  [1.9977, 2.0026]      1  -
+              b               0           -         -                 -      1  [0, inf]  at min
+              c             0.3           -         -                 -      1  -         fixed
 
               points                    1000 = 990 used + 7 masked + 3 not finite
               free parameters           2
               degrees of freedom        988
               cost                      1.23456789e-300
               sum of squared residuals  4.940656458e-324
-              reduced chi square        0.1
+              reduced chi square        0.1 (sigma counts as relative: no test of the fit)
+              standard errors           classic: from J'J and one variance
               residual std. deviation   1.797693135e308
               r squared                 not defined
               gradient norm             not defined
@@ -238,6 +269,13 @@ mod tests {
               passes                    9 (refine 9), 7 accepted steps
               ran on                    cpu, workers: 2, generations: 1
               seconds                   1.500 (read 1.000, compute 0.250, reduce 0.125, checkpoint 0.000)
+
+            health
+              determined                1 of 1 directions, condition number 1
+              eigenvalues span          0.0 decades
+              columns of J              lengths up to a factor of 1 apart
+              stagnation                last 2 passes: less than 0.1 % of the reduction
+              residual correlation      0.0123 between neighbours
 
             warnings
               - b ends at its lower bound 0

@@ -14,14 +14,19 @@ const LANE: usize = 256;
 #[derive(Clone, Debug)]
 pub(crate) struct Formula {
     graph: Graph,
-    value: NodeId,
+    values: Vec<NodeId>,
 }
 
 impl Formula {
     /// The value of one node of a graph.
     pub(crate) fn new(graph: &Graph, value: NodeId) -> Self {
-        let (graph, roots) = graph.pruned(&[value]);
-        Self { graph, value: roots[0] }
+        Self::several(graph, &[value])
+    }
+
+    /// The values of several nodes of a graph.
+    pub(crate) fn several(graph: &Graph, values: &[NodeId]) -> Self {
+        let (graph, values) = graph.pruned(values);
+        Self { graph, values }
     }
 
     /// The variables it needs, by index, in rising order.
@@ -35,6 +40,12 @@ impl Formula {
     /// Appends the value at `n` points to `out`; `variables` has a slice of n values for each variable it needs (others may
     /// be shorter). Every value is that of [`Graph::evaluate`], bit for bit.
     pub(crate) fn evaluate(&self, n: usize, variables: &[&[f64]], parameters: &[f64], out: &mut Vec<f64>) {
+        self.evaluate_several(n, variables, parameters, std::slice::from_mut(out));
+    }
+
+    /// The same for several values: one column of `out` for each.
+    pub(crate) fn evaluate_several(&self, n: usize, variables: &[&[f64]], parameters: &[f64], out: &mut [Vec<f64>]) {
+        assert_eq!(out.len(), self.values.len(), "a column for each value");
         let mut scratch = vec![0.0; self.graph.nodes().len() * LANE];
         for start in (0..n).step_by(LANE) {
             let m = LANE.min(n - start);
@@ -43,8 +54,10 @@ impl Formula {
                 let at = |id: NodeId| &known[id.index() * LANE..id.index() * LANE + m];
                 apply(node, &mut rest[..m], at, |index| &variables[index][start..start + m], parameters);
             }
-            let from = self.value.index() * LANE;
-            out.extend_from_slice(&scratch[from..from + m]);
+            for (value, out) in self.values.iter().zip(out.iter_mut()) {
+                let from = value.index() * LANE;
+                out.extend_from_slice(&scratch[from..from + m]);
+            }
         }
     }
 }

@@ -26,7 +26,7 @@ mod arrays;
 mod arrow;
 mod csv;
 mod csv_index;
-mod derived;
+pub(crate) mod derived;
 #[cfg(feature = "hdf5")]
 mod hdf5;
 #[cfg(feature = "hdf5")]

@@ -1,9 +1,14 @@
 //! The order of sums inside a tile, shared by the backends that run on a CPU.
 
+use super::{Costing, Curvature};
 use crate::loss::{Loss, LossKind};
 
 /// Points of a segment.
 pub const SEGMENT: usize = 2_048;
+/// Points of a block: 16 rows, so that a register of the block tape (4 KiB) and its neighbours stay in the first-level
+/// cache. Blocks are also what a triangle of J takes at a time.
+pub const BLOCK: usize = 512;
+const _: () = assert!(SEGMENT.is_multiple_of(BLOCK) && BLOCK.is_multiple_of(LANES));
 /// Points of a row: the lanes that are summed apart.
 pub const LANES: usize = 32;
 
@@ -49,12 +54,16 @@ pub struct Corrected {
     pub jacobian: f64,
 }
 
-/// Applies a loss to a residual (Triggs correction, as SciPy does it).
+/// Applies a loss to a residual.
 #[inline(always)]
-pub fn correct(loss: &Loss, r: f64) -> Corrected {
+pub fn correct(costing: &Costing, r: f64) -> Corrected {
+    let loss = &costing.loss;
     let z = (r / loss.scale) * (r / loss.scale);
     let [rho, rho1, rho2] = loss.kind.rho(z);
-    let curvature = rho1 + 2.0 * rho2 * z;
+    let curvature = match costing.curvature {
+        Curvature::Exact => rho1 + 2.0 * rho2 * z,
+        Curvature::Majorant => rho1,
+    };
     let curvature = if curvature < f64::EPSILON { f64::EPSILON } else { curvature };
     let root = crate::math::sqrt(curvature);
     Corrected { rho: loss.scale * loss.scale * rho, residual: rho1 / root, jacobian: root }

@@ -4,21 +4,17 @@
 //! Here stands what is made of the tape's outputs: residuals, the loss, the sums, all in f64. The machine that runs the tape
 //! itself ([`super::machine`]) works in f64 or in f32, as a request says.
 
-use super::accumulate::{Corrected, LANES, SEGMENT, correct, fold_lanes, fold_segments, is_linear};
+use super::accumulate::{BLOCK, Corrected, LANES, SEGMENT, correct, fold_lanes, fold_segments, is_linear};
 pub use super::lanes::InstructionSet;
 use super::lanes::{self, Work};
 use super::machine::{Buffer, Machine, Word};
 use super::magnitudes::Magnitudes;
 use super::scalar::{count, finish_cost};
-use super::{Backend, Evaluator, Precision, Program, Question, Request};
+use super::{Backend, Costing, Evaluator, Precision, Program, Question, Request, Solver};
 use crate::data::tile::Tile;
-use crate::loss::Loss;
+use crate::linalg::Triangle;
 use crate::normal::{NormalEquations, Sums};
 use crate::tape::Tape;
-
-/// Points of a block: 16 rows, so that a register (4 KiB) and its neighbours stay in the first-level cache.
-pub(super) const BLOCK: usize = 512;
-const _: () = assert!(SEGMENT.is_multiple_of(BLOCK) && BLOCK.is_multiple_of(LANES));
 
 /// The block tape backend.
 #[derive(Clone, Copy, Debug)]
@@ -109,17 +105,19 @@ impl Evaluator for BlockEvaluator {
     fn evaluate(&mut self, request: &Request, tile: &Tile) -> Sums {
         let Self { set, n_free, slopes, value, double, single, scratch } = self;
         let program = Tapes { set: *set, n_free: *n_free, slopes, value };
+        let mut triangles = Vec::new();
         let all = match request.costing.precision {
-            Precision::F64 => program.evaluate(double, scratch, request, tile),
-            Precision::F32 => program.evaluate(single, scratch, request, tile),
+            Precision::F64 => program.evaluate(double, scratch, request, tile, &mut triangles),
+            Precision::F32 => program.evaluate(single, scratch, request, tile, &mut triangles),
         };
-        Sums::of_tile(all, tile.counts)
+        Sums { triangles, ..Sums::of_tile(all, tile.counts) }
     }
 }
 
 /// What is summed over a segment.
 enum Kind<'a> {
-    Linearize,
+    /// With the triangle of J, if it is wanted.
+    Linearize(Option<&'a mut Triangle>),
     Cost,
     Scores,
     /// Counts residuals in a window.
@@ -128,7 +126,7 @@ enum Kind<'a> {
 
 impl Kind<'_> {
     fn needs_jacobian(&self) -> bool {
-        matches!(self, Kind::Linearize | Kind::Scores)
+        matches!(self, Kind::Linearize(_) | Kind::Scores)
     }
 }
 
@@ -148,17 +146,21 @@ impl Tapes<'_> {
         scratch: &mut Scratch,
         request: &Request,
         tile: &Tile,
+        triangles: &mut Vec<Triangle>,
     ) -> Vec<f64> {
-        let loss = &request.costing.loss;
+        let costing = &request.costing;
+        let loss = &costing.loss;
         let mut sum_tile = |theta: &[f64], kind: Kind<'_>, width: usize| {
-            self.sum_tile(machine, scratch, theta, loss, tile, kind, width)
+            self.sum_tile(machine, scratch, theta, costing, tile, kind, width)
         };
         let mut all = Vec::with_capacity(request.width(self.n_free));
         match &request.question {
             Question::Linearize(thetas) => {
                 let width = NormalEquations::width(self.n_free);
                 for theta in thetas {
-                    let mut sums = sum_tile(theta, Kind::Linearize, width);
+                    let mut triangle = (costing.solver == Solver::Tsqr).then(|| Triangle::zero(self.n_free));
+                    let mut sums = sum_tile(theta, Kind::Linearize(triangle.as_mut()), width);
+                    triangles.extend(triangle);
                     finish_cost(&mut sums[width - 3..], loss);
                     all.extend(sums);
                 }
@@ -187,7 +189,7 @@ impl Tapes<'_> {
         machine: &mut Machine<T>,
         scratch: &mut Scratch,
         theta: &[f64],
-        loss: &Loss,
+        costing: &Costing,
         tile: &Tile,
         mut kind: Kind<'_>,
         width: usize,
@@ -198,7 +200,7 @@ impl Tapes<'_> {
         let mut segments = Vec::with_capacity(n.div_ceil(SEGMENT));
         for start in (0..n).step_by(SEGMENT) {
             let segment =
-                Segment { tape, machine, loss, tile, start, end: n.min(start + SEGMENT), kind: &mut kind, scratch };
+                Segment { tape, machine, costing, tile, start, end: n.min(start + SEGMENT), kind: &mut kind, scratch };
             lanes::run(self.set, segment);
             segments.push(scratch.lanes[..width].iter().map(fold_lanes).collect());
         }
@@ -210,7 +212,7 @@ impl Tapes<'_> {
 struct Segment<'a, 'k, T> {
     tape: &'a Tape,
     machine: &'a mut Machine<T>,
-    loss: &'a Loss,
+    costing: &'a Costing,
     tile: &'a Tile,
     start: usize,
     end: usize,
@@ -248,11 +250,11 @@ impl<T: Word> Segment<'_, '_, T> {
         if let Some(given) = &self.tile.inverse_sigma {
             scale(raw, given.view(block, weights));
         }
-        if is_linear(self.loss) {
+        if is_linear(&self.costing.loss) {
             residual[..n].copy_from_slice(raw);
         } else {
             for i in 0..n {
-                let Corrected { rho: loss, residual: on_r, jacobian: on_j } = correct(self.loss, raw[i]);
+                let Corrected { rho: loss, residual: on_r, jacobian: on_j } = correct(self.costing, raw[i]);
                 rho[i] = loss;
                 residual[i] = raw[i] * on_r;
                 factor[i] = on_j;
@@ -272,7 +274,7 @@ impl<T: Word> Segment<'_, '_, T> {
             if let Some(w) = weights {
                 scale(column, w);
             }
-            if !is_linear(self.loss) {
+            if !is_linear(&self.costing.loss) {
                 scale(column, &factor[..n]);
             }
         }
@@ -282,7 +284,7 @@ impl<T: Word> Segment<'_, '_, T> {
     #[inline(always)]
     fn accumulate(&mut self, n: usize) {
         let full = n.next_multiple_of(LANES);
-        let linear = is_linear(self.loss);
+        let linear = is_linear(&self.costing.loss);
         let Scratch { jacobian, raw, residual, rho, lanes, .. } = &mut *self.scratch;
         if let Kind::Magnitudes(octave, counts) = self.kind {
             return raw[..n].iter().for_each(|&r| count(counts, *octave, r));
@@ -305,8 +307,13 @@ impl<T: Word> Segment<'_, '_, T> {
             add_values(&mut lanes[sum], &rho[..full]);
         }
         add_products(&mut lanes[sum + 1], &raw[..full], &raw[..full]);
-        if let Kind::Linearize = self.kind {
+        if let Kind::Linearize(triangle) = self.kind {
             add_neighbours(&mut lanes[sum + 2], &raw[..full]);
+            if let Some(triangle) = triangle {
+                // the last use of this block's columns
+                let mut block: Vec<&mut [f64]> = jacobian.iter_mut().map(|column| &mut column[..n]).collect();
+                triangle.absorb(&mut block);
+            }
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use super::blocks::{Blocks, InstructionSet};
 use super::scalar::Scalar;
-use super::{Backend, Costing, Precision, Program, Question, Request};
+use super::{Answer, Backend, Costing, Curvature, Precision, Program, Question, Request, Solver};
 use crate::data::numbers::{Numbers, Weights};
 use crate::data::tile::Tile;
 use crate::expr::{Model, Names};
+use crate::linalg::Triangle;
 use crate::loss::{Loss, LossKind};
 use crate::normal::{Counts, NormalEquations, Sums};
 
@@ -60,7 +61,8 @@ fn model(expression: &str) -> Model {
 
 /// Bits, with all NaN alike: their payload is not part of the promise.
 fn bits(sums: &Sums) -> Vec<u64> {
-    sums.hi.iter().map(|v| if v.is_nan() { f64::NAN.to_bits() } else { v.to_bits() }).collect()
+    let triangles = sums.triangles.iter().flat_map(Triangle::entries);
+    sums.hi.iter().chain(triangles).map(|v| if v.is_nan() { f64::NAN.to_bits() } else { v.to_bits() }).collect()
 }
 
 fn check(backend: &dyn Backend, expression: &str, loss: Loss, n: usize, weighted: bool) {
@@ -83,12 +85,17 @@ fn check(backend: &dyn Backend, expression: &str, loss: Loss, n: usize, weighted
         Question::Magnitudes { theta, octave: 0 },
     ];
     // Twice: nothing of the first call may show in the second.
-    let precisions = Precision::NAMES.map(|(_, precision)| precision);
-    for (question, precision) in [0, 1].iter().flat_map(|_| &questions).flat_map(|q| precisions.map(|p| (q, p))) {
-        let request = Request { question: question.clone(), costing: Costing { loss, precision } };
+    let plain = Costing { loss, ..Costing::default() };
+    let costings = [
+        plain,
+        Costing { precision: Precision::F32, ..plain },
+        Costing { curvature: Curvature::Majorant, solver: Solver::Tsqr, ..plain },
+    ];
+    for (question, costing) in [0, 1].iter().flat_map(|_| &questions).flat_map(|q| costings.map(|c| (q, c))) {
+        let request = Request { question: question.clone(), costing };
         let (expected, found) = (reference.evaluate(&request, &tile), tested.evaluate(&request, &tile));
         assert_eq!(found.hi.len(), request.width(program.n_free()), "{question:?}");
-        assert_eq!(bits(&found), bits(&expected), "{question:?} in {}: {what}", precision.name());
+        assert_eq!(bits(&found), bits(&expected), "{question:?} under {costing:?}: {what}");
         assert_eq!(found.counts, tile.counts);
     }
 }
@@ -149,7 +156,7 @@ fn columns_of_four_bytes_give_the_bits_of_the_same_values_in_eight() {
             let model = model(text);
             let theta = [1.3, 0.7, 2.1][..model.parameters().len()].to_vec();
             let program = Program::new(model, (0..theta.len()).collect());
-            let request = Request::linearize(theta, Costing { loss, precision });
+            let request = Request::linearize(theta, Costing { loss, precision, ..Costing::default() });
             for backend in [&Blocks::new() as &dyn Backend, &Scalar] {
                 let mut evaluator = backend.evaluator(&program);
                 let (narrow, wide) =
@@ -168,7 +175,7 @@ fn single_precision_is_that_and_no_less() {
         let theta = [1.3, 0.7, 2.1][..program.n_free()].to_vec();
         let mut evaluator = Blocks::new().evaluator(&program);
         let mut normal = |precision| {
-            let request = Request::linearize(theta.clone(), Costing { loss: Loss::default(), precision });
+            let request = Request::linearize(theta.clone(), Costing { precision, ..Costing::default() });
             NormalEquations::from_sums(program.n_free(), &evaluator.evaluate(&request, &tile))
         };
         let (single, double) = (normal(Precision::F32), normal(Precision::F64));
@@ -232,6 +239,26 @@ fn the_gradient_under_a_loss_is_the_derivative_of_the_cost() {
                 (difference - gradient[j]).abs() < 1e-6 * gradient[j].abs().max(1.0),
                 "{name}: {difference} {gradient:?}"
             );
+        }
+    }
+}
+
+#[test]
+fn the_triangle_of_a_tile_is_the_root_of_its_normal_equations() {
+    let program = Program::new(model(MODELS[0]), vec![0, 1, 2]);
+    let tile = tile(3_000, true);
+    let loss = Loss { kind: LossKind::Cauchy, scale: 0.3 };
+    for curvature in [Curvature::Exact, Curvature::Majorant] {
+        let costing = Costing { loss, curvature, solver: Solver::Tsqr, ..Costing::default() };
+        let request = Request::linearize(vec![1.3, 0.7, 0.4], costing);
+        let sums = Blocks::new().evaluator(&program).evaluate(&request, &tile);
+        let Answer::Linearized(normal) = request.answer(3, &sums) else { panic!("not an answer to the request") };
+        let triangle = normal[0].triangle.as_ref().expect("it was asked for");
+        for j in 0..3 {
+            for k in j..3 {
+                let square: f64 = (0..3).map(|i| triangle.get(i, j) * triangle.get(i, k)).sum();
+                assert!((square / normal[0].entry(j, k) - 1.0).abs() < 1e-12, "{square} {}", normal[0].entry(j, k));
+            }
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::ops::{Deref, DerefMut, Range};
 
-use super::blocks::BLOCK;
+use super::accumulate::BLOCK;
 use crate::data::numbers::Numbers;
 use crate::data::tile::Tile;
 use crate::math;

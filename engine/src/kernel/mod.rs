@@ -29,7 +29,7 @@ pub mod request;
 pub mod scalar;
 mod single;
 
-pub use request::{Answer, Costing, Precision, Question, Request};
+pub use request::{Answer, Costing, Curvature, Precision, Question, Request, Solver};
 
 use crate::data::tile::Tile;
 use crate::expr::Model;

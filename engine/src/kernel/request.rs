@@ -24,8 +24,40 @@ pub struct Request {
 pub struct Costing {
     /// The loss with its scale.
     pub loss: Loss,
+    /// What stands for the curvature of the loss in J'J.
+    pub curvature: Curvature,
     /// In what the model is evaluated.
     pub precision: Precision,
+    /// In what form J is summed.
+    pub solver: Solver,
+}
+
+/// What stands for the curvature of a robust loss in J'J; the gradient is exact either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Curvature {
+    /// `rho' + 2 z rho''`, at least eps: that of the cost itself (Triggs et al. 1999), as SciPy's. Close to the minimum it
+    /// converges like Gauss-Newton; far out, where a loss bends down, nothing is left of it.
+    #[default]
+    Exact,
+    /// `rho'`, at least eps: that of the parabola in r that touches the loss at r and lies above it everywhere (iteratively
+    /// reweighted least squares; Holland & Welsch, Commun. Stat. A 6 (1977) 813). A step of it never goes too far.
+    Majorant,
+}
+
+/// In what form a linearising pass sums J.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Solver {
+    /// As J'J alone.
+    #[default]
+    Normal,
+    /// As J'J and as the triangle R of J = Q R, which keeps the digits that J'J loses where columns are nearly dependent.
+    Tsqr,
+}
+
+impl Solver {
+    /// All of them, with the names used in job files and flags.
+    pub const NAMES: [(&'static str, Solver); 2] = [("normal", Solver::Normal), ("tsqr", Solver::Tsqr)];
 }
 
 /// In what the model and its derivatives are evaluated. Residuals, losses and sums are f64 either way.
@@ -138,7 +170,11 @@ impl Request {
         match &self.question {
             Question::Linearize(_) => {
                 let each = totals.chunks_exact(NormalEquations::width(n_free));
-                Answer::Linearized(each.map(|t| NormalEquations::from_totals(n_free, t, sums.counts)).collect())
+                let mut normal: Vec<_> = each.map(|t| NormalEquations::from_totals(n_free, t, sums.counts)).collect();
+                for (normal, triangle) in normal.iter_mut().zip(&sums.triangles) {
+                    normal.triangle = Some(triangle.clone());
+                }
+                Answer::Linearized(normal)
             }
             Question::Costs(_) => Answer::Costs(totals.chunks_exact(2).map(|pair| pair[0]).collect()),
             Question::Magnitudes { octave, .. } => Answer::Magnitudes(Magnitudes::from_totals(*octave, &totals)),

@@ -1,9 +1,10 @@
 //! The reference: one point at a time, straight from the graph. Slow, and the oracle of every other backend.
 
-use super::accumulate::{LANES, SEGMENT, correct, fold_lanes, fold_segments, is_linear};
+use super::accumulate::{BLOCK, LANES, SEGMENT, correct, fold_lanes, fold_segments, is_linear};
 use super::magnitudes::Magnitudes;
-use super::{Backend, Costing, Evaluator, Precision, Program, Question, Request};
+use super::{Backend, Costing, Evaluator, Precision, Program, Question, Request, Solver};
 use crate::data::tile::Tile;
+use crate::linalg::Triangle;
 use crate::loss::Loss;
 use crate::normal::{NormalEquations, Sums, packed_index};
 
@@ -91,20 +92,45 @@ impl Evaluator for ScalarEvaluator {
             Question::Magnitudes { theta, octave } => self.magnitudes(theta, costing, *octave, tile),
             Question::Scores(theta) => self.scores(theta, costing, tile),
         };
-        Sums::of_tile(values, tile.counts)
+        let triangles = match (&request.question, costing.solver) {
+            (Question::Linearize(thetas), Solver::Tsqr) => {
+                thetas.iter().map(|theta| self.triangle(theta, costing, tile)).collect()
+            }
+            _ => Vec::new(),
+        };
+        Sums { triangles, ..Sums::of_tile(values, tile.counts) }
     }
 }
 
 impl ScalarEvaluator {
+    /// The triangle of J, block after block.
+    fn triangle(&self, theta: &[f64], costing: &Costing, tile: &Tile) -> Triangle {
+        let p = self.program.n_free();
+        let mut triangle = Triangle::zero(p);
+        for start in (0..tile.y.len()).step_by(BLOCK) {
+            let mut columns = vec![Vec::new(); p];
+            for k in start..tile.y.len().min(start + BLOCK) {
+                let Row { residual, jacobian } = self.row(theta, costing.precision, tile, k);
+                let factor = if is_linear(&costing.loss) { 1.0 } else { correct(costing, residual).jacobian };
+                for (column, entry) in columns.iter_mut().zip(jacobian) {
+                    column.push(entry * factor);
+                }
+            }
+            let mut block: Vec<&mut [f64]> = columns.iter_mut().map(Vec::as_mut_slice).collect();
+            triangle.absorb(&mut block);
+        }
+        triangle
+    }
+
     fn linearize(&self, theta: &[f64], costing: &Costing, tile: &Tile) -> Vec<f64> {
-        let Costing { loss, precision } = costing;
+        let Costing { loss, precision, .. } = costing;
         let p = self.program.n_free();
         let triangle = p * (p + 1) / 2;
         let mut sums = self.sum(tile, NormalEquations::width(p), |this, k, add| {
             let Row { residual: raw, mut jacobian } = this.row(theta, *precision, tile, k);
             let mut residual = raw;
             if !is_linear(loss) {
-                let corrected = correct(loss, raw);
+                let corrected = correct(costing, raw);
                 residual *= corrected.residual;
                 jacobian.iter_mut().for_each(|entry| *entry *= corrected.jacobian);
                 add(triangle + p, Term::Value(corrected.rho));
@@ -127,11 +153,11 @@ impl ScalarEvaluator {
     }
 
     fn cost(&self, theta: &[f64], costing: &Costing, tile: &Tile) -> Vec<f64> {
-        let Costing { loss, precision } = costing;
+        let Costing { loss, precision, .. } = costing;
         let mut sums = self.sum(tile, 2, |this, k, add| {
             let residual = this.row(theta, *precision, tile, k).residual;
             if !is_linear(loss) {
-                add(0, Term::Value(correct(loss, residual).rho));
+                add(0, Term::Value(correct(costing, residual).rho));
             }
             add(1, Term::Product(residual, residual));
         });
@@ -148,12 +174,12 @@ impl ScalarEvaluator {
     }
 
     fn scores(&self, theta: &[f64], costing: &Costing, tile: &Tile) -> Vec<f64> {
-        let Costing { loss, precision } = costing;
+        let Costing { loss, precision, .. } = costing;
         let p = self.program.n_free();
         self.sum(tile, p * (p + 1) / 2, |this, k, add| {
             let Row { mut residual, mut jacobian } = this.row(theta, *precision, tile, k);
             if !is_linear(loss) {
-                let corrected = correct(loss, residual);
+                let corrected = correct(costing, residual);
                 residual *= corrected.residual;
                 jacobian.iter_mut().for_each(|entry| *entry *= corrected.jacobian);
             }

@@ -38,6 +38,11 @@ impl Triangle {
         if j <= k { self.packed[packed_index(self.order, j, k)] } else { 0.0 }
     }
 
+    /// Its entries, row after row.
+    pub fn entries(&self) -> &[f64] {
+        &self.packed
+    }
+
     /// Whether every entry is finite.
     pub fn is_finite(&self) -> bool {
         self.packed.iter().all(|v| v.is_finite())

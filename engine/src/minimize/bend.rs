@@ -96,7 +96,16 @@ mod tests {
 
     fn normal(jtj: &[f64], jtr: &[f64]) -> NormalEquations {
         let (jtj, jtr) = (jtj.to_vec(), jtr.to_vec());
-        NormalEquations { n_free: jtr.len(), jtj, jtr, cost: 1.0, rss: 2.0, lag: 0.0, counts: Counts::default() }
+        NormalEquations {
+            n_free: jtr.len(),
+            jtj,
+            jtr,
+            cost: 1.0,
+            rss: 2.0,
+            lag: 0.0,
+            triangle: None,
+            counts: Counts::default(),
+        }
     }
 
     /// A cost with the constant Hessian H, of which J'J is a part.

@@ -78,8 +78,8 @@ impl Minimizer {
         let mut warnings = Vec::new();
         for (j, name) in self.names.iter().enumerate() {
             match at_bound[j] {
-                Some(Side::Min) => warnings.push(format!("{name} ended at its lower bound {}", self.lower[j])),
-                Some(Side::Max) => warnings.push(format!("{name} ended at its upper bound {}", self.upper[j])),
+                Some(Side::Min) => warnings.push(at_bound_warning(name, "lower", self.lower[j])),
+                Some(Side::Max) => warnings.push(at_bound_warning(name, "upper", self.upper[j])),
                 None if best.normal.entry(j, j) == 0.0 => warnings.push(format!(
                     "{name} has no influence on the model at the solution: its derivative is 0 at every point, and it stayed at {}",
                     best.theta[j]
@@ -89,4 +89,11 @@ impl Minimizer {
         }
         warnings
     }
+}
+
+fn at_bound_warning(name: &str, side: &str, bound: f64) -> String {
+    format!(
+        "{name} ended at its {side} bound {bound}: it has no standard error, and those of the others take it as known; widen \
+         the bound if it was a guess"
+    )
 }

@@ -258,6 +258,7 @@ mod tests {
             cost: 0.5 * rss,
             rss,
             lag: 0.0,
+            triangle: None,
             counts: Counts { used: residual.len() as u64, ..Counts::default() },
         }
     }

@@ -104,6 +104,13 @@ impl TableWriter {
         Ok(Self { path: path.to_owned(), width: columns.len(), rows: 0, writer })
     }
 
+    /// Writes CSV to a stream that is already open; `name` is what messages call it.
+    pub fn csv(name: &str, out: Box<dyn io::Write>, columns: &[WriteColumn]) -> Result<Self, DataError> {
+        let path = PathBuf::from(name);
+        let writer = text::into_stream(out, columns).map_err(|e| failed(&path, &e))?;
+        Ok(Self { path, width: columns.len(), rows: 0, writer })
+    }
+
     /// Appends rows: one slice for each column, all of one length.
     pub fn push(&mut self, columns: &[&[f64]]) -> Result<(), DataError> {
         assert_eq!(columns.len(), self.width, "one slice for each column");

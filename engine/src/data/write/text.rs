@@ -31,6 +31,16 @@ impl Finish for GzEncoder<BufWriter<File>> {
     }
 }
 
+impl Finish for Box<dyn Write> {
+    fn end(mut self) -> io::Result<()> {
+        self.flush()
+    }
+}
+
+pub(super) fn into_stream(out: Box<dyn Write>, columns: &[WriteColumn]) -> io::Result<Box<dyn RowWriter>> {
+    Ok(Box::new(TextWriter::new(out, columns)?))
+}
+
 pub(super) fn create(path: &Path, columns: &[WriteColumn], compressed: bool) -> io::Result<Box<dyn RowWriter>> {
     let out = BufWriter::with_capacity(1 << 18, File::create(path)?);
     Ok(if compressed {

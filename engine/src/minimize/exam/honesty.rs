@@ -29,6 +29,7 @@ fn short_steps_at_a_steep_point_do_not_converge() {
         cost: 1.0 + 0.5e10 * (theta[0] - theta[1]) * 1e-3,
         rss: 2.0,
         lag: 0.0,
+        triangle: None,
         counts: Counts { used: 10, ..Counts::default() },
     };
     let mut minimizer = Minimizer::new(&unbounded(&start), Options::default());
@@ -81,8 +82,16 @@ fn a_loss_that_flattens_every_point_at_the_start_does_not_strand_the_fit() {
 #[test]
 fn rounding_is_no_excuse_where_columns_depend_on_each_other() {
     let counts = Counts { used: 100, ..Counts::default() };
-    let start =
-        NormalEquations { n_free: 2, jtj: vec![1.0; 3], jtr: vec![1e-7; 2], cost: 0.5, rss: 1.0, lag: 0.0, counts };
+    let start = NormalEquations {
+        n_free: 2,
+        jtj: vec![1.0; 3],
+        jtr: vec![1e-7; 2],
+        cost: 0.5,
+        rss: 1.0,
+        lag: 0.0,
+        triangle: None,
+        counts,
+    };
     // wherever the step goes the cost stays and the slope is reversed
     let arrived = NormalEquations { jtr: vec![-1e-7; 2], ..start.clone() };
     let mut minimizer = Minimizer::new(&unbounded(&[1.0, 1.0]), Options::default());

@@ -10,6 +10,7 @@ mod nist;
 mod random;
 
 use super::{Evaluate, Minimizer, Options, minimize};
+use crate::kernel::Costing;
 use crate::kernel::accumulate::{LANES, correct};
 use crate::loss::Loss;
 use crate::normal::{Counts, NormalEquations};
@@ -39,13 +40,14 @@ impl<F: Fn(&[Dual]) -> Vec<Dual>> System<F> {
             cost: 0.0,
             rss: 0.0,
             lag: 0.0,
+            triangle: None,
             counts: Counts::default(),
         };
         let residuals = (self.residuals)(&dual::variables(theta));
         let pairs = residuals.windows(2).enumerate().filter(|(k, _)| k % LANES != LANES - 1);
         normal.lag = pairs.map(|(_, pair)| pair[0].value * pair[1].value).sum();
         for r in residuals {
-            let corrected = correct(&self.loss, r.value);
+            let corrected = correct(&Costing { loss: self.loss, ..Costing::default() }, r.value);
             let slope: Vec<f64> = r.slope[..p].iter().map(|slope| slope * corrected.jacobian).collect();
             let mut packed = 0;
             for j in 0..p {

@@ -1,0 +1,94 @@
+//! The inverse of the normal equations in columns of length 1, its rank and its condition.
+
+use faer::Mat;
+
+use super::directions::{NULL_PART, describe, reduce};
+use crate::linalg::{Cholesky, Symmetric};
+use crate::normal::NormalEquations;
+
+/// An eigenvalue of C counts as zero up to this many roundings per parameter: the entries of C carry a few roundings
+/// each, so smaller ones hold nothing else. In terms of J: condition numbers beyond about 1e7 count as infinite.
+const RANK_ROUNDING: f64 = 32.0 * f64::EPSILON;
+
+/// C^-1 for `C = N^-1 J'J N^-1`, N = diag |J_j|, or its pseudo-inverse, over some of the parameters.
+pub(super) struct Inverse {
+    /// C^-1. `[q x q]`
+    pub(super) scaled: Symmetric,
+    /// |J_j|; 0 for a column without influence. `[q]`
+    pub(super) lengths: Vec<f64>,
+    /// Whether the data determine the parameter. `[q]`
+    pub(super) determined: Vec<bool>,
+    /// Of J in columns of length 1; infinite if rank is missing.
+    pub(super) condition_number: f64,
+    /// Directions that the data determine.
+    pub(super) rank: usize,
+    /// Eigenvalues of C, ascending. `[q]`
+    pub(super) eigenvalues: Vec<f64>,
+    /// The eigenvector of the smallest, unit length. `[q]`
+    pub(super) weakest: Vec<f64>,
+    /// What is not determined, in words.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Inverse {
+    /// Over the parameters `moving` (positions among the free ones), called `names`.
+    pub(super) fn of(normal: &NormalEquations, moving: &[usize], names: &[&str]) -> Self {
+        let q = moving.len();
+        let lengths: Vec<f64> = moving.iter().map(|&j| normal.entry(j, j).sqrt()).collect();
+        let scaled =
+            Symmetric::from_fn(q, |a, b| normal.entry(moving[a], moving[b]) / unit(lengths[a]) / unit(lengths[b]));
+        let (eigenvalues, vectors) = eigen(&scaled);
+        let largest = eigenvalues.last().copied().unwrap_or(1.0);
+        let tolerance = RANK_ROUNDING * q as f64 * largest;
+        let nullity = eigenvalues.iter().filter(|&&v| v <= tolerance).count();
+
+        let all: Vec<usize> = (0..q).collect();
+        let factor = if nullity == 0 { Cholesky::factor(&scaled, &all, 0.0) } else { None };
+        let pseudo = |a: usize, b: usize| (nullity..q).map(|i| vectors[i][a] * vectors[i][b] / eigenvalues[i]).sum();
+        let null = reduce(vectors[..nullity].to_vec());
+        Self {
+            scaled: factor.map_or_else(|| Symmetric::from_fn(q, pseudo), |factor| invert(&factor, q)),
+            determined: (0..q).map(|a| null.iter().all(|v| v[a].abs() <= NULL_PART)).collect(),
+            condition_number: match eigenvalues.first() {
+                Some(least) if nullity == 0 => (largest / least).sqrt(),
+                Some(_) => f64::INFINITY,
+                None => 1.0,
+            },
+            rank: q - nullity,
+            warnings: null.iter().map(|v| describe(v, &lengths, names)).collect(),
+            weakest: vectors.into_iter().next().unwrap_or_default(),
+            eigenvalues,
+            lengths,
+        }
+    }
+}
+
+/// What a column is divided by. One of zero length is left as it is: it shows up as a null direction of its own.
+pub(super) fn unit(length: f64) -> f64 {
+    if length > 0.0 { length } else { 1.0 }
+}
+
+/// Eigenvalues in ascending order and the eigenvector of each.
+fn eigen(a: &Symmetric) -> (Vec<f64>, Vec<Vec<f64>>) {
+    let q = a.order();
+    if q == 0 {
+        return (Vec::new(), Vec::new());
+    }
+    let full = Mat::from_fn(q, q, |j, k| a.get(j, k));
+    let eigen = full.self_adjoint_eigen(faer::Side::Lower).expect("a finite symmetric matrix has eigenvalues");
+    let values = (0..q).map(|i| eigen.S()[i]).collect();
+    let vectors = (0..q).map(|i| (0..q).map(|j| eigen.U()[(j, i)]).collect()).collect();
+    (values, vectors)
+}
+
+fn invert(factor: &Cholesky, q: usize) -> Symmetric {
+    let columns: Vec<Vec<f64>> = (0..q)
+        .map(|a| {
+            let mut unit = vec![0.0; q];
+            unit[a] = 1.0;
+            factor.forward(&unit)
+        })
+        .collect();
+    // C^-1 = L^-T L^-1: an inner product of columns of L^-1, so diagonal entries are sums of squares
+    Symmetric::from_fn(q, |a, b| columns[a].iter().zip(&columns[b]).map(|(x, y)| x * y).sum())
+}
