@@ -18,7 +18,7 @@ use nlsq_engine::data::spec::DatasetSpec;
 use nlsq_engine::data::tile::NonFinite;
 use nlsq_engine::expr::{Model, Names, ParseError};
 use nlsq_engine::hybrid::{Options, ScaleRule};
-use nlsq_engine::kernel::{Costing, Precision};
+use nlsq_engine::kernel::{Costing, Precision, Solver};
 use nlsq_engine::loss::{Loss, LossKind};
 use nlsq_engine::minimize::{self, Method};
 use nlsq_engine::models::{self, Builtin};
@@ -354,6 +354,7 @@ fn read_fit(settings: &Settings) -> Result<FitSettings, JobError> {
             costing: Costing {
                 loss,
                 precision: chosen(settings, "fit", "precision", &Precision::NAMES),
+                solver: chosen(settings, "fit", "solver", &Solver::NAMES),
                 ..Costing::default()
             },
             scale,

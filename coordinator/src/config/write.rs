@@ -8,6 +8,7 @@ use super::{DEVICES, Job, NONFINITE, PLACEMENTS, PROGRESS, Start, word_of};
 use nlsq_engine::covariance::Kind as Covariance;
 use nlsq_engine::data::spec::CsvOptions;
 use nlsq_engine::hybrid::ScaleRule;
+use nlsq_engine::kernel::Solver;
 use nlsq_engine::loss::LossKind;
 use nlsq_engine::minimize::Method;
 
@@ -61,6 +62,7 @@ impl Job {
             ("fit", "covariance") => text(word_of(&Covariance::NAMES, fit.covariance())),
             ("fit", "confidence") => Some(Value::Number(fit.confidence.value())),
             ("fit", "loss") => text(word_of(&LossKind::NAMES, fit.options.costing.loss.kind)),
+            ("fit", "solver") => text(word_of(&Solver::NAMES, fit.options.costing.solver)),
             ("fit", "loss_scale") => Some(match fit.options.scale {
                 ScaleRule::Mad => Value::Text("mad".into()),
                 ScaleRule::Given => Value::Number(fit.options.costing.loss.scale),

@@ -104,7 +104,7 @@ fn fit_with(
         phases: Vec::new(),
         count: 0,
         costs: Vec::new(),
-        costing: None,
+        loss: None,
     };
     let solved = solve(&mut session, problem, &loaded);
     let Session { times, phases, passes, costs, .. } = session;
