@@ -6,11 +6,15 @@
 mod bad_inputs;
 mod commands;
 mod formats;
+mod ill_scaled;
+mod known_faults;
 mod nist;
 mod nist_problems;
 mod parity;
 mod processes;
 mod program;
+mod reference;
+mod reference_problems;
 mod stopping;
 mod support;
 mod tidy;
