@@ -2,7 +2,7 @@
 //! vectorises for the instruction set at hand. Needs no compiler on the machine; bit-equal to [`super::scalar`].
 //!
 //! Here stands what is made of the tape's outputs: residuals, the loss, the sums, all in f64. The machine that runs the tape
-//! itself ([`super::machine`]) works in f64 or in f32, as a request says.
+//! itself (`kernel/machine.rs`) works in f64 or in f32, as a request says.
 
 use super::accumulate::{BLOCK, Corrected, LANES, SEGMENT, correct, fold_lanes, fold_segments, is_linear};
 pub use super::lanes::InstructionSet;
