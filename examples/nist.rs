@@ -10,6 +10,7 @@
 mod nist_problems;
 
 use nist_problems::{DEFAULT, TIGHT};
+use nlsq_engine::kernel::Precision::F64;
 
 fn main() {
     let tight = "digits, parameters, at 1e-12 | passes";
@@ -18,7 +19,7 @@ fn main() {
     let mut totals = [0, 0];
     for problem in nist_problems::all() {
         for start in [0, 1] {
-            let (run, exact) = (problem.fit(start, DEFAULT), problem.fit(start, TIGHT));
+            let (run, exact) = (problem.fit(start, F64, DEFAULT), problem.fit(start, F64, TIGHT));
             println!(
                 "| {} | {} | {} | {:.1} | {:.1} | {:.1} of {:.1} | {} | {:?} | {:.1} | {} |",
                 problem.name,

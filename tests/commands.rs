@@ -148,7 +148,7 @@ fn looking_changes_nothing() {
     let check = nlsq(dir.path(), &FIT.replacen("fit", "check", 1));
     assert_eq!(check.code, Some(0), "{check:?}");
     for fragment in
-        ["2 free of 3", "200 = 200 used + 0 masked + 0 not finite", "1 of 65,536 points", "24 bytes a point", "agree"]
+        ["2 free of 3", "200 = 200 used + 0 masked + 0 not finite", "1 of 65,536 points", "20 bytes a point", "agree"]
     {
         assert!(check.stdout.contains(fragment), "{fragment}\n{}", check.stdout);
     }

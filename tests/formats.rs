@@ -35,8 +35,14 @@ fn columns(n: usize) -> Vec<Vec<f64>> {
     vec![t, u, y, err, keep]
 }
 
-fn write(path: &std::path::Path, columns: &[Vec<f64>], rows: std::ops::Range<usize>, compression: Compression) {
-    let kinds = [ColumnKind::F64, ColumnKind::F64, ColumnKind::F64, ColumnKind::F64, ColumnKind::Bool];
+fn write(
+    path: &std::path::Path,
+    columns: &[Vec<f64>],
+    rows: std::ops::Range<usize>,
+    kind: ColumnKind,
+    compression: Compression,
+) {
+    let kinds = [kind, kind, kind, kind, ColumnKind::Bool];
     let names = ["t", "u", "y", "err", "keep"];
     let described: Vec<WriteColumn> =
         names.iter().zip(kinds).map(|(name, kind)| WriteColumn { name: name.to_string(), kind }).collect();
@@ -47,11 +53,8 @@ fn write(path: &std::path::Path, columns: &[Vec<f64>], rows: std::ops::Range<usi
     writer.finish().unwrap();
 }
 
-#[test]
-fn all_formats_give_the_same_bits() {
-    let folder = folder();
-    let n = 11_003;
-    let columns = columns(n);
+/// Every format, plain and packed.
+fn formats() -> Vec<(&'static str, Compression)> {
     let mut formats = vec![
         ("d.csv", Compression::None),
         ("d.csv.gz", Compression::None),
@@ -70,10 +73,19 @@ fn all_formats_give_the_same_bits() {
         formats.push(("d.h5", Compression::None));
         formats.push(("packed.nxs", Compression::Deflate));
     }
+    formats
+}
+
+#[test]
+fn all_formats_give_the_same_bits() {
+    let folder = folder();
+    let n = 11_003;
+    let columns = columns(n);
+    let formats = formats();
     let mut first: Option<Run> = None;
     for (name, compression) in formats {
         let path = folder.path().join(name);
-        write(&path, &columns, 0..n, compression);
+        write(&path, &columns, 0..n, ColumnKind::F64, compression);
         let data = path.to_str().unwrap();
         for way in [&["--threads", "2"][..], &["--workers", "2"]] {
             let dir = folder.path().join(format!("run-{name}-{}", way[0]));
@@ -96,10 +108,16 @@ fn many_files_of_mixed_formats_are_one_dataset() {
     let n = 9_000;
     let columns = columns(n);
     let whole = folder.path().join("whole.npy");
-    write(&whole, &columns, 0..n, Compression::None);
+    write(&whole, &columns, 0..n, ColumnKind::F64, Compression::None);
     let cuts = [0, 1_000, 1_001, 4_500, n];
     for (k, (cut, extension)) in cuts.windows(2).zip(["csv", "parquet", "npy", "arrow"]).enumerate() {
-        write(&folder.path().join(format!("part-{k}.{extension}")), &columns, cut[0]..cut[1], Compression::None);
+        write(
+            &folder.path().join(format!("part-{k}.{extension}")),
+            &columns,
+            cut[0]..cut[1],
+            ColumnKind::F64,
+            Compression::None,
+        );
     }
     let alone = Run::fit(folder.path().join("alone"), &[&["--data", whole.to_str().unwrap()], JOB].concat());
     let pattern = folder.path().join("part-*");
@@ -109,4 +127,24 @@ fn many_files_of_mixed_formats_are_one_dataset() {
     );
     assert_eq!(parts.parameters(), alone.parameters());
     assert_eq!(parts.covariance(), alone.covariance());
+}
+
+#[test]
+fn columns_of_four_bytes_give_the_bits_of_the_same_values_in_eight() {
+    let folder = folder();
+    let n = 9_001;
+    let columns: Vec<Vec<f64>> =
+        columns(n).into_iter().map(|column| column.into_iter().map(|v| f64::from(v as f32)).collect()).collect();
+    let wide = folder.path().join("wide.parquet");
+    write(&wide, &columns, 0..n, ColumnKind::F64, Compression::None);
+    let wide = Run::fit(folder.path().join("wide"), &[&["--data", wide.to_str().unwrap()], JOB].concat());
+    for (name, compression) in formats() {
+        let path = folder.path().join(name);
+        write(&path, &columns, 0..n, ColumnKind::F32, compression);
+        let data = path.to_str().unwrap();
+        let dir = folder.path().join(format!("run-{name}"));
+        let run = Run::fit(dir, &[&["--data", data, "--workers", "2"], JOB].concat());
+        assert_eq!(run.parameters(), wide.parameters(), "{name}");
+        assert_eq!(run.covariance(), wide.covariance(), "{name}");
+    }
 }

@@ -1,6 +1,7 @@
 //! The exam: certified answers of the US National Institute of Standards and Technology.
 
 use crate::nist_problems::{DEFAULT, TIGHT, all};
+use nlsq_engine::kernel::Precision;
 use nlsq_engine::minimize::Options;
 use nlsq_engine::summary::Status;
 
@@ -12,12 +13,12 @@ const SUMS: f64 = 6.0;
 const NELSON: f64 = 7.95;
 
 /// All problems from both starts: `parameters` digits in each of them, and of the sums what f64 data hold.
-fn check(tolerance: f64, parameters: f64) {
+fn check(precision: Precision, tolerance: f64, parameters: f64) {
     let mut faults = Vec::new();
     let mut runs = 0;
     for problem in all() {
         for start in [0, 1] {
-            let run = problem.fit(start, tolerance);
+            let run = problem.fit(start, precision, tolerance);
             let sums = SUMS.min(problem.resolved());
             let parameters =
                 if (&*problem.name, start, tolerance) == ("Nelson", 0, DEFAULT) { NELSON } else { parameters };
@@ -45,12 +46,18 @@ fn check(tolerance: f64, parameters: f64) {
 fn certified_digits_from_both_starts() {
     let default = Options::default();
     assert_eq!([default.xtol, default.ftol, default.gtol], [DEFAULT; 3]);
-    check(DEFAULT, 8.0);
+    check(Precision::F64, DEFAULT, 8.0);
+}
+
+/// The way is another, the answers are not: nothing of f32 is left in them.
+#[test]
+fn certified_digits_from_both_starts_by_way_of_single_precision() {
+    check(Precision::F32, DEFAULT, 8.0);
 }
 
 #[test]
 fn tighter_tolerances_give_more_certified_digits() {
-    check(TIGHT, 9.5);
+    check(Precision::F64, TIGHT, 9.5);
 }
 
 /// The limit is a limit of one problem only.

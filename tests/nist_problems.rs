@@ -8,6 +8,7 @@ use nlsq_coordinator::fit::{Problem, fit};
 use nlsq_coordinator::outcome::Outcome;
 use nlsq_engine::data::memory::Memory;
 use nlsq_engine::data::source::{Layout, Weighting};
+use nlsq_engine::kernel::Precision;
 use nlsq_engine::params::Parameter;
 use serde_json::Value;
 
@@ -108,8 +109,9 @@ impl Certified {
         -(f64::EPSILON * length / self.rss.sqrt()).log10()
     }
 
-    /// Fits from one of the two certified starts, on one thread, with all three tolerances alike.
-    pub(crate) fn fit(&self, start: usize, tolerance: f64) -> Agreement {
+    /// Fits from one of the two certified starts, on one thread, beginning in `precision`, with all three
+    /// tolerances alike.
+    pub(crate) fn fit(&self, start: usize, precision: Precision, tolerance: f64) -> Agreement {
         let parameters = self.starts[start].iter().enumerate().map(|(k, &start)| Parameter {
             name: format!("b{}", k + 1),
             start,
@@ -119,6 +121,7 @@ impl Certified {
         });
         let variables: Vec<&str> = self.variables.iter().map(String::as_str).collect();
         let mut problem = Problem::new(&self.expression, &variables, parameters.collect()).expect("a lawful problem");
+        problem.options.costing.precision = precision;
         let minimizer = &mut problem.options.minimizer;
         (minimizer.xtol, minimizer.ftol, minimizer.gtol) = (tolerance, tolerance, tolerance);
         let layout =

@@ -67,6 +67,12 @@ fn a_robust_fit_with_bounds_and_a_fixed_parameter_has_the_same_bits_everywhere()
 }
 
 #[test]
+fn a_fit_that_begins_in_single_precision_has_the_same_bits_everywhere() {
+    check(&["--precision", "f32"]);
+    check(&["--precision", "f32", "--max-passes", "3", "--loss", "cauchy", "--loss-scale", "0.1"]);
+}
+
+#[test]
 fn rows_left_out_change_no_bit_of_the_order() {
     check(&["--mask", "t > 0.1", "--max-passes", "4"]);
 }

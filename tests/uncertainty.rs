@@ -5,7 +5,15 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
+use nlsq_coordinator::fit::{Problem, fit as fit_source};
+use nlsq_coordinator::outcome::{Observer, PassRecord};
+use nlsq_engine::covariance::Kind;
+use nlsq_engine::data::memory::Memory;
+use nlsq_engine::data::source::{Layout, Weighting};
+use nlsq_engine::params::Parameter;
+use nlsq_engine::summary::Status;
 use serde_json::Value;
 
 use crate::program::nlsq;
@@ -269,4 +277,37 @@ fn points_without_a_value_keep_their_rows() {
     assert!(rows.last().unwrap().iter().all(|value| value.is_finite()), "{rows:?}");
     assert!(answer.stderr.contains("is not finite at 1 points"), "{answer:?}");
     assert!(rows[rows.len() - 2][1].is_nan(), "{rows:?}");
+}
+
+/// Stops a fit after so many passes.
+struct Impatient(u64);
+
+impl Observer for Impatient {
+    fn iteration(&mut self, _: &PassRecord) {
+        self.0 = self.0.saturating_sub(1);
+    }
+
+    fn stop(&mut self) -> Option<String> {
+        (self.0 == 0).then(|| "the observer has seen enough".to_string())
+    }
+}
+
+#[test]
+fn a_fit_that_is_stopped_before_its_scores_says_that_its_errors_are_classic() {
+    let run = |passes| {
+        let t: Vec<f64> = (0..100).map(|k| f64::from(k) / 50.0).collect();
+        let y = t.iter().zip(numbers(100, 5)).map(|(t, noise)| (-t).exp() + 0.1 * noise).collect();
+        let layout = Layout { variables: vec!["t".into()], y: "y".into(), weighting: Weighting::None, mask: None };
+        let points = Memory::new(layout, vec![t, y]).unwrap();
+        let (min, max) = (f64::NEG_INFINITY, f64::INFINITY);
+        let free = |name: &str| Parameter { name: name.into(), start: 1.5, min, max, fixed: false };
+        let problem = Problem::new("a*exp(-b*t)", &["t"], vec![free("a"), free("b")]).unwrap().with_sandwich();
+        fit_source(problem, Arc::new(points), 1, &mut Impatient(passes)).unwrap()
+    };
+    let stopped = run(2);
+    assert_eq!((stopped.status, stopped.covariance_kind), (Status::Interrupted, Kind::Classic));
+    assert!(stopped.warnings.iter().any(|warning| warning.contains("classic ones")), "{:?}", stopped.warnings);
+    let whole = run(u64::MAX);
+    assert_eq!((whole.status, whole.covariance_kind), (Status::Converged, Kind::Sandwich));
+    assert!(whole.warnings.iter().all(|warning| !warning.contains("classic")), "{:?}", whole.warnings);
 }

@@ -116,6 +116,8 @@ pub struct Outcome {
     pub warnings: Vec<String>,
     /// What evaluated the points.
     pub device: String,
+    /// In what the model was evaluated: "f64", or "f32 for 7 passes, then f64".
+    pub precision: String,
     /// Workers of the last generation.
     pub workers: usize,
     /// Generations it took; 1 if no worker was lost.

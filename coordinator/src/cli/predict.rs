@@ -136,7 +136,7 @@ fn points(arguments: &PredictArgs, fitted: &Fitted, sigma: Option<&str>) -> Resu
     };
     let points = Points::open(spec).map_err(JobError::from)?;
     if let Points::Data(dataset) = &points {
-        let found = &nlsq_engine::data::source::TileSource::layout(dataset).variables;
+        let found = &nlsq_engine::data::source::TileSource::layout(dataset.as_ref()).variables;
         if found != variables {
             return Err(JobError::usage(format!(
                 "--x: expected the variables of the model in its order, {}; found {}",

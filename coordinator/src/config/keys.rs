@@ -113,6 +113,9 @@ pub static KEYS: &[Key] = &[
     key("fit", "loss_scale", Kind::LossScale, "",
         "Residual, in units of sigma, beyond which the loss bends; mad estimates it from the median |r| of all points, for \
          95 % efficiency under normal noise. Default: 1, and mad for tukey").flag("loss-scale", "S|mad"),
+    key("fit", "solver", Kind::Choice(&["normal", "tsqr"]), "normal",
+        "What the steps are computed from: the normal equations J'J, or the triangle R of J = QR, which keeps its digits where \
+         the condition number of J exceeds about 1e7 and costs a pass several times the time").flag("solver", "SOLVER"),
     key("fit", "nonfinite", Kind::Choice(&["error", "skip"]), "error",
         "What to do with points that hold NaN, infinity or null").flag("nonfinite", "WHAT"),
     key("fit", "xtol", Kind::Tolerance, "1e-10",
@@ -125,6 +128,9 @@ pub static KEYS: &[Key] = &[
          off").flag("gtol", "TOL"),
     key("fit", "max_passes", Kind::Count, "200",
         "Passes over the data after which the fit ends").flag("max-passes", "N"),
+    key("fit", "precision", Kind::Choice(&["f64", "f32"]), "f64",
+        "In what the model is evaluated; f32 until rounding might show, then f64 to the end: the result is that of f64")
+        .flag("precision", "f64|f32"),
     key("fit", "device", Kind::Choice(&["auto", "cpu"]), "auto",
         "What evaluates the points").flag("device", "DEVICE"),
     key("fit", "threads", Kind::Count, "one per CPU core",

@@ -18,7 +18,7 @@ use nlsq_engine::data::spec::DatasetSpec;
 use nlsq_engine::data::tile::NonFinite;
 use nlsq_engine::expr::{Model, Names, ParseError};
 use nlsq_engine::hybrid::{Options, ScaleRule};
-use nlsq_engine::kernel::Costing;
+use nlsq_engine::kernel::{Costing, Precision, Solver};
 use nlsq_engine::loss::{Loss, LossKind};
 use nlsq_engine::minimize::{self, Method};
 use nlsq_engine::models::{self, Builtin};
@@ -351,7 +351,12 @@ fn read_fit(settings: &Settings) -> Result<FitSettings, JobError> {
                 gtol: tolerance("gtol"),
                 max_passes,
             },
-            costing: Costing { loss, ..Costing::default() },
+            costing: Costing {
+                loss,
+                precision: chosen(settings, "fit", "precision", &Precision::NAMES),
+                solver: chosen(settings, "fit", "solver", &Solver::NAMES),
+                ..Costing::default()
+            },
             scale,
             scores: chosen(settings, "fit", "covariance", &Covariance::NAMES) == Covariance::Sandwich,
         },

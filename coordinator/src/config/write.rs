@@ -8,6 +8,7 @@ use super::{DEVICES, Job, NONFINITE, PLACEMENTS, PROGRESS, Start, word_of};
 use nlsq_engine::covariance::Kind as Covariance;
 use nlsq_engine::data::spec::CsvOptions;
 use nlsq_engine::hybrid::ScaleRule;
+use nlsq_engine::kernel::Solver;
 use nlsq_engine::loss::LossKind;
 use nlsq_engine::minimize::Method;
 
@@ -61,6 +62,7 @@ impl Job {
             ("fit", "covariance") => text(word_of(&Covariance::NAMES, fit.covariance())),
             ("fit", "confidence") => Some(Value::Number(fit.confidence.value())),
             ("fit", "loss") => text(word_of(&LossKind::NAMES, fit.options.costing.loss.kind)),
+            ("fit", "solver") => text(word_of(&Solver::NAMES, fit.options.costing.solver)),
             ("fit", "loss_scale") => Some(match fit.options.scale {
                 ScaleRule::Mad => Value::Text("mad".into()),
                 ScaleRule::Given => Value::Number(fit.options.costing.loss.scale),
@@ -70,6 +72,7 @@ impl Job {
             ("fit", "ftol") => Some(Value::Number(fit.options.minimizer.ftol)),
             ("fit", "gtol") => Some(Value::Number(fit.options.minimizer.gtol)),
             ("fit", "max_passes") => Some(Value::Count(fit.options.minimizer.max_passes)),
+            ("fit", "precision") => text(fit.options.costing.precision.name()),
             ("fit", "device") => text(word_of(&DEVICES, fit.device)),
             ("fit", "threads") => fit.threads.map(|threads| Value::Count(threads as u64)),
             ("fit", "tile_points") => Some(Value::Count(fit.tile_points)),

@@ -15,6 +15,8 @@ pub(super) struct Solution {
     pub(super) summary: Summary,
     /// The sum of score times score', if it was asked for.
     pub(super) scores: Option<Vec<f64>>,
+    /// In what the model was evaluated, in words.
+    pub(super) precision: String,
     /// Passes of each phase.
     pub(super) phases: Vec<(Phase, u64)>,
     /// Costs of the last passes that were counted alike.
@@ -74,7 +76,7 @@ pub(super) fn outcome(
     let found = evidence.normal.is_finite();
     let health = found.then(|| evidence.health());
     let advice = if found { evidence.warnings() } else { Vec::new() };
-    let Solution { summary, phases, sigma, .. } = solution;
+    let Solution { summary, phases, sigma, precision, .. } = solution;
     let normal = &summary.normal;
     let dof = covariance.dof;
     let of_model = problem.program.model().warnings().iter().map(|warning| format!("the model: {warning}"));
@@ -105,6 +107,7 @@ pub(super) fn outcome(
         phases,
         warnings,
         device: crew.device(),
+        precision,
         workers: crew.workers(),
         generations: 1,
         seconds,

@@ -104,13 +104,13 @@ fn fit_with(
         phases: Vec::new(),
         count: 0,
         costs: Vec::new(),
-        costing: None,
+        loss: None,
     };
     let solved = solve(&mut session, problem, &loaded);
     let Session { times, phases, passes, costs, .. } = session;
     // the generation ends when nobody can ask it any more
     drop(passes);
-    let (summary, scores) = match solved {
+    let (summary, scores, precision) = match solved {
         Ok(solved) => solved,
         Err(Stop::Aborted) => return Err(crew.lost().into()),
         Err(Stop::Asked(reason)) => return Err(RunError::Interrupted { reason }),
@@ -125,7 +125,7 @@ fn fit_with(
         (_, false) => Sigma::Relative,
         (_, true) => Sigma::Absolute,
     };
-    let solution = Solution { summary, scores, phases, costs, sigma };
+    let solution = Solution { summary, scores, precision, phases, costs, sigma };
     let covariance = conclude::known(problem, &solution)?;
     let seconds = Seconds {
         total: began.elapsed().as_secs_f64(),
@@ -150,7 +150,11 @@ fn about(problem: &Problem, source: &dyn TileSource, crew: &dyn Crew) -> About {
 }
 
 /// The fit itself, to its end or to where the observer stops it.
-fn solve(session: &mut Session<'_>, problem: &Problem, loaded: &Loaded) -> Result<(Summary, Option<Vec<f64>>), Stop> {
+fn solve(
+    session: &mut Session<'_>,
+    problem: &Problem,
+    loaded: &Loaded,
+) -> Result<(Summary, Option<Vec<f64>>, String), Stop> {
     let spread = (loaded.statistics.m2 / loaded.counts.used as f64).sqrt();
     let mut fit = Hybrid::new(&problem.parameters, problem.options.clone(), spread);
     let ended = session.run(&mut fit, |fit, observer| {
@@ -159,10 +163,10 @@ fn solve(session: &mut Session<'_>, problem: &Problem, loaded: &Loaded) -> Resul
     match ended {
         Ok(()) => {
             let summary = fit.summary().expect("a fit that asks for nothing more is over");
-            Ok((summary, fit.scores().map(<[f64]>::to_vec)))
+            Ok((summary, fit.scores().map(<[f64]>::to_vec), fit.precision()))
         }
         Err(Stop::Asked(reason)) => match fit.interrupt(&reason) {
-            Some(summary) => Ok((summary, None)),
+            Some(summary) => Ok((summary, None, fit.precision())),
             None => Err(Stop::Asked(reason)),
         },
         Err(stop) => Err(stop),

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use nlsq_engine::data::source::TileSource;
-use nlsq_engine::kernel::{Answer, Costing, Request};
+use nlsq_engine::kernel::{Answer, Request};
+use nlsq_engine::loss::Loss;
 use nlsq_engine::procedure::Procedure;
 use nlsq_engine::summary::Phase;
 use nlsq_operators::{Fault, Passes};
@@ -24,10 +25,10 @@ pub(super) struct Session<'a> {
     pub(super) phases: Vec<(Phase, u64)>,
     /// Passes run.
     pub(super) count: u64,
-    /// Costs of the passes that sought a lower one, since costs were last counted another way.
+    /// Costs of the passes that sought a lower one, since the loss last changed.
     pub(super) costs: Vec<f64>,
-    /// How they were counted.
-    pub(super) costing: Option<Costing>,
+    /// Under which loss they were counted.
+    pub(super) loss: Option<Loss>,
 }
 
 /// Wall-clock time of the passes so far.
@@ -69,7 +70,7 @@ impl Session<'_> {
                     Some((phase, count)) if *phase == iteration.phase => *count += 1,
                     _ => self.phases.push((iteration.phase, 1)),
                 }
-                if self.costing.replace(request.costing) != Some(request.costing) {
+                if self.loss.replace(request.costing.loss) != Some(request.costing.loss) {
                     self.costs.clear();
                 }
                 if !matches!(iteration.phase, Phase::Scale | Phase::Finish) {

@@ -13,7 +13,7 @@ const GRID_BLOCK: u64 = 1 << 14;
 /// Points to predict at.
 pub enum Points {
     /// Rows of data files.
-    Data(Dataset),
+    Data(Box<Dataset>),
     /// A grid.
     Grid(Grid),
 }
@@ -26,7 +26,7 @@ impl Points {
     pub fn open(spec: DatasetSpec) -> Result<Self, DataError> {
         let first = spec.x.first().map_or(Ok(Vec::new()), |item| split_columns(item))?;
         let y = first.into_iter().next().unwrap_or_default();
-        Dataset::open(&DatasetSpec { y, ..spec }).map(Points::Data)
+        Dataset::open(&DatasetSpec { y, ..spec }).map(|dataset| Points::Data(Box::new(dataset)))
     }
 
     /// Hands on all points in their order, some at a time.

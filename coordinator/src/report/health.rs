@@ -14,8 +14,9 @@ const SHOWN: usize = 10;
 /// The section on health; nothing where there is none.
 pub fn section(health: &Health) -> String {
     let found = &health.identifiability;
-    let optional = |value: Option<f64>, none: &str| value.map_or(none.to_string(), number);
-    let condition = optional(found.condition, "infinite");
+    // figures of merit: three digits say all
+    let short = |value: f64| number(format!("{value:.2e}").parse().unwrap_or(value));
+    let condition = found.condition.map_or("infinite".to_string(), short);
     let mut lines = vec![(
         "determined",
         format!("{} of {} directions, condition number {condition}", found.rank, found.directions),
@@ -24,16 +25,14 @@ pub fn section(health: &Health) -> String {
         let terms: Vec<(f64, &str)> = found.weakest.iter().map(|c| (c.component, c.parameter.as_str())).collect();
         lines.push(("determined least", format!("{} (in units of 1/|J_j|)", combination(&terms))));
     }
-    if let Some(decades) = health.sloppiness {
+    if let Some(decades) = health.sloppiness.filter(|_| found.directions > 1) {
         lines.push(("eigenvalues span", format!("{decades:.1} decades")));
+        let apart = health.gradient_balance.map_or("infinity".to_string(), short);
+        lines.push(("columns of J", format!("lengths up to a factor of {apart} apart")));
     }
-    lines.push((
-        "columns of J",
-        format!("lengths up to a factor of {} apart", optional(health.gradient_balance, "infinity")),
-    ));
     if health.stagnation > 0 {
-        let part = 100.0 * STAGNATION;
-        lines.push(("stagnation", format!("last {} passes: less than {part} % of the reduction", health.stagnation)));
+        let (count, part) = (health.stagnation, 100.0 * STAGNATION);
+        lines.push(("last passes", format!("{count} brought less than {part} % of the reduction")));
     }
     let lag = health.lag1.map_or("nothing but rounding is left".into(), |lag| format!("{lag:.4} between neighbours"));
     lines.push(("residual correlation", lag));

@@ -99,6 +99,7 @@ fn parameter_row(p: &ParameterResult) -> [String; 8] {
 
 fn write_statistics(text: &mut String, result: &RunResult) {
     let optional = |value: Option<f64>| value.map_or("not defined".to_string(), number);
+    let precision = if result.precision == "f64" { String::new() } else { format!("; {}", result.precision) };
     let phases: Vec<String> = result.phases.iter().map(|p| format!("{} {}", phase_name(p.name), p.passes)).collect();
     let seconds = |value: Option<f64>| value.map_or("-".to_string(), |s| format!("{s:.3}"));
     let time = &result.seconds;
@@ -120,7 +121,10 @@ fn write_statistics(text: &mut String, result: &RunResult) {
         ("r squared", optional(result.r_squared)),
         ("gradient norm", optional(result.gradient_norm)),
         ("condition number", optional(result.condition_number)),
-        ("passes", format!("{} ({}), {} accepted steps", result.passes, phases.join(", "), result.iterations)),
+        (
+            "passes",
+            format!("{} ({}), {} accepted steps{precision}", result.passes, phases.join(", "), result.iterations),
+        ),
         ("ran on", format!("{}, workers: {}, generations: {}", result.device, result.workers, result.generations)),
         (
             "seconds",

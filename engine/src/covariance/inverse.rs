@@ -3,7 +3,7 @@
 use faer::Mat;
 
 use super::directions::{NULL_PART, describe, reduce};
-use crate::linalg::{Cholesky, Symmetric};
+use crate::linalg::{Cholesky, Symmetric, Triangle};
 use crate::normal::NormalEquations;
 
 /// An eigenvalue of C counts as zero up to this many roundings per parameter: the entries of C carry a few roundings
@@ -35,15 +35,13 @@ impl Inverse {
     pub(super) fn of(normal: &NormalEquations, moving: &[usize], names: &[&str]) -> Self {
         let q = moving.len();
         let lengths: Vec<f64> = moving.iter().map(|&j| normal.entry(j, j).sqrt()).collect();
-        let scaled =
-            Symmetric::from_fn(q, |a, b| normal.entry(moving[a], moving[b]) / unit(lengths[a]) / unit(lengths[b]));
-        let (eigenvalues, vectors) = eigen(&scaled);
+        let Factored { eigenvalues, vectors, tolerance, factor } = match &normal.triangle {
+            Some(triangle) => Factored::of_triangle(triangle, moving, &lengths),
+            None => Factored::of_square(normal, moving, &lengths),
+        };
         let largest = eigenvalues.last().copied().unwrap_or(1.0);
-        let tolerance = RANK_ROUNDING * q as f64 * largest;
         let nullity = eigenvalues.iter().filter(|&&v| v <= tolerance).count();
-
-        let all: Vec<usize> = (0..q).collect();
-        let factor = if nullity == 0 { Cholesky::factor(&scaled, &all, 0.0) } else { None };
+        let factor = factor.filter(|_| nullity == 0);
         let pseudo = |a: usize, b: usize| (nullity..q).map(|i| vectors[i][a] * vectors[i][b] / eigenvalues[i]).sum();
         let null = reduce(vectors[..nullity].to_vec());
         Self {
@@ -63,6 +61,41 @@ impl Inverse {
     }
 }
 
+/// Eigenvalues of C, and its factor.
+struct Factored {
+    /// Ascending.
+    eigenvalues: Vec<f64>,
+    /// The eigenvector of each.
+    vectors: Vec<Vec<f64>>,
+    /// Eigenvalues up to this count as zero.
+    tolerance: f64,
+    factor: Option<Cholesky>,
+}
+
+impl Factored {
+    fn of_square(normal: &NormalEquations, moving: &[usize], lengths: &[f64]) -> Self {
+        let q = moving.len();
+        let scaled =
+            Symmetric::from_fn(q, |a, b| normal.entry(moving[a], moving[b]) / unit(lengths[a]) / unit(lengths[b]));
+        let (eigenvalues, vectors) = eigen(&scaled);
+        let tolerance = RANK_ROUNDING * q as f64 * eigenvalues.last().copied().unwrap_or(1.0);
+        let all: Vec<usize> = (0..q).collect();
+        Self { eigenvalues, vectors, tolerance, factor: Cholesky::factor(&scaled, &all, 0.0) }
+    }
+
+    /// From the singular values of R: the eigenvalues of C are their squares, so they are known to twice as many digits.
+    fn of_triangle(triangle: &Triangle, moving: &[usize], lengths: &[f64]) -> Self {
+        let q = moving.len();
+        let mut inverse = vec![1.0; triangle.order()];
+        moving.iter().zip(lengths).for_each(|(&j, &length)| inverse[j] = 1.0 / unit(length));
+        let scaled = triangle.scaled(&inverse).select(moving, 0.0);
+        let (eigenvalues, vectors) = squared_singular_values(&scaled);
+        let least = RANK_ROUNDING * q as f64;
+        let tolerance = least * least * eigenvalues.last().copied().unwrap_or(1.0);
+        Self { eigenvalues, vectors, tolerance, factor: Cholesky::of_triangle(&scaled) }
+    }
+}
+
 /// What a column is divided by. One of zero length is left as it is: it shows up as a null direction of its own.
 pub(super) fn unit(length: f64) -> f64 {
     if length > 0.0 { length } else { 1.0 }
@@ -79,6 +112,18 @@ fn eigen(a: &Symmetric) -> (Vec<f64>, Vec<Vec<f64>>) {
     let values = (0..q).map(|i| eigen.S()[i]).collect();
     let vectors = (0..q).map(|i| (0..q).map(|j| eigen.U()[(j, i)]).collect()).collect();
     (values, vectors)
+}
+
+/// Squares of the singular values of R in ascending order, and the right singular vector of each.
+fn squared_singular_values(r: &Triangle) -> (Vec<f64>, Vec<Vec<f64>>) {
+    let q = r.order();
+    if q == 0 {
+        return (Vec::new(), Vec::new());
+    }
+    let full = Mat::from_fn(q, q, |j, k| r.get(j, k));
+    let svd = full.svd().expect("a finite matrix has singular values");
+    let descending = (0..q).rev();
+    descending.map(|i| (svd.S()[i] * svd.S()[i], (0..q).map(|j| svd.V()[(j, i)]).collect())).unzip()
 }
 
 fn invert(factor: &Cholesky, q: usize) -> Symmetric {

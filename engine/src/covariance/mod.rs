@@ -122,7 +122,8 @@ pub fn covariance(
     Ok(solution.covariance(inverse, Kind::Classic, &spread, variance, variance))
 }
 
-/// The sandwich covariance at the solution. `scores` is B = sum g_i g_i' over the free parameters, packed as J'J is.
+/// The sandwich covariance at the solution. The normal equations must hold the exact curvature of the loss
+/// ([`crate::kernel::Curvature::Exact`]): A is the derivative of the gradient. `scores` is B = sum g_i g_i' over the free parameters, packed as J'J is.
 pub fn sandwich(
     parameters: &Parameters,
     normal: &NormalEquations,

@@ -39,7 +39,7 @@ macro_rules! opcodes {
             #[inline(always)]
             #[allow(non_camel_case_types)]
             fn sweep<T: Real, $($arg: Source<T>),+>(self, out: &mut [T], ($($arg,)+): ($($arg,)+)) {
-                $($arg.check(out.len());)+
+                $(let $arg = $arg.cut(out.len());)+
                 for (i, out) in out.iter_mut().enumerate() {
                     *out = self.apply($($arg.at(i)),+);
                 }
@@ -50,8 +50,9 @@ macro_rules! opcodes {
 
 /// An operand over a block of points.
 pub trait Source<T>: Copy {
-    /// Panics unless there is a value for each of `n` points; lets the compiler drop the checks inside the loop.
-    fn check(&self, n: usize);
+    /// The values of the first `n` points; panics if there are fewer. A length that is known to be `n` lets the compiler drop
+    /// the checks inside the loop, and with them the points that it would do one by one.
+    fn cut(self, n: usize) -> Self;
 
     /// The value at point i.
     fn at(&self, i: usize) -> T;
@@ -60,8 +61,8 @@ pub trait Source<T>: Copy {
 /// One value for each point.
 impl<T: Real> Source<T> for &[T] {
     #[inline(always)]
-    fn check(&self, n: usize) {
-        assert!(self.len() >= n, "an operand covers its block");
+    fn cut(self, n: usize) -> Self {
+        &self[..n]
     }
 
     #[inline(always)]
@@ -73,7 +74,9 @@ impl<T: Real> Source<T> for &[T] {
 /// The same value for all points.
 impl<T: Real> Source<T> for T {
     #[inline(always)]
-    fn check(&self, _n: usize) {}
+    fn cut(self, _n: usize) -> Self {
+        self
+    }
 
     #[inline(always)]
     fn at(&self, _i: usize) -> T {

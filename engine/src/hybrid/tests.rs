@@ -1,5 +1,7 @@
 //! A fit through its phases, over points in memory.
 
+mod precision;
+
 use std::convert::Infallible;
 
 use super::*;

@@ -7,7 +7,7 @@
 use super::accumulate::{BLOCK, Corrected, LANES, SEGMENT, correct, fold_lanes, fold_segments, is_linear};
 pub use super::lanes::InstructionSet;
 use super::lanes::{self, Work};
-use super::machine::{Machine, Word};
+use super::machine::{Buffer, Machine, Word};
 use super::magnitudes::Magnitudes;
 use super::scalar::{count, finish_cost};
 use super::{Backend, Costing, Evaluator, Precision, Program, Question, Request, Solver};
@@ -59,13 +59,13 @@ impl Backend for Blocks {
             double: Machine::new(variables, registers),
             single: Machine::new(variables, registers),
             scratch: Scratch {
-                y: vec![0.0; BLOCK],
-                weights: vec![0.0; BLOCK],
-                raw: vec![0.0; BLOCK],
-                residual: vec![0.0; BLOCK],
-                rho: vec![0.0; BLOCK],
-                factor: vec![1.0; BLOCK],
-                jacobian: vec![vec![0.0; BLOCK]; program.n_free()],
+                y: Buffer::new(),
+                weights: Buffer::new(),
+                raw: Buffer::new(),
+                residual: Buffer::new(),
+                rho: Buffer::new(),
+                factor: Buffer::new(),
+                jacobian: (0..program.n_free()).map(|_| Buffer::new()).collect(),
                 lanes: vec![[0.0; LANES]; width],
             },
         })
@@ -82,21 +82,21 @@ struct BlockEvaluator {
     scratch: Scratch,
 }
 
-/// Buffers of one thread, reused for every block. `[BLOCK]` each.
+/// Buffers of one thread, reused for every block.
 struct Scratch {
     /// y where it is kept as f32, widened.
-    y: Vec<f64>,
+    y: Box<Buffer<f64>>,
     /// 1/sigma, likewise.
-    weights: Vec<f64>,
+    weights: Box<Buffer<f64>>,
     /// (f - y)/sigma, without the loss.
-    raw: Vec<f64>,
+    raw: Box<Buffer<f64>>,
     /// The same with the loss's factor.
-    residual: Vec<f64>,
-    rho: Vec<f64>,
+    residual: Box<Buffer<f64>>,
+    rho: Box<Buffer<f64>>,
     /// The loss's factor on the rows of J.
-    factor: Vec<f64>,
+    factor: Box<Buffer<f64>>,
     /// `[n_free][BLOCK]`
-    jacobian: Vec<Vec<f64>>,
+    jacobian: Vec<Box<Buffer<f64>>>,
     /// `[width][LANES]`
     lanes: Vec<[f64; LANES]>,
 }
@@ -320,7 +320,7 @@ impl<T: Word> Segment<'_, '_, T> {
 
 /// Adds the products of all pairs of columns; the number of sums it took.
 #[inline(always)]
-fn add_triangle(lanes: &mut [[f64; LANES]], columns: &[Vec<f64>], full: usize) -> usize {
+fn add_triangle(lanes: &mut [[f64; LANES]], columns: &[Box<Buffer<f64>>], full: usize) -> usize {
     let mut sum = 0;
     for j in 0..columns.len() {
         for l in j..columns.len() {

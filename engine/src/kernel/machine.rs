@@ -4,12 +4,11 @@
 //! is computed in f64 as ever and rounded where a step over points takes it. What comes out is widened: residuals and all
 //! sums are f64 in either case.
 
-use std::ops::Range;
+use std::ops::{Deref, DerefMut, Range};
 
 use super::accumulate::BLOCK;
 use crate::data::numbers::Numbers;
 use crate::data::tile::Tile;
-use crate::expr::ops::Source;
 use crate::math;
 use crate::real::Real;
 use crate::tape::{Operand, Operation, Step, Tape};
@@ -55,13 +54,45 @@ impl Word for f32 {
     }
 }
 
-/// Registers of one thread, `[BLOCK]` each, reused for every block.
+/// A value for each point of a block. It begins with a cache line, so that no vector straddles two, and ends with a gap:
+/// at multiples of 4 KiB the same points of many buffers would compete for few places in the first-level cache.
+#[repr(C, align(64))]
+pub(super) struct Buffer<T> {
+    values: [T; BLOCK],
+    gap: [T; 16],
+}
+
+impl<T: Real> Buffer<T> {
+    pub(super) fn new() -> Box<Self> {
+        Box::new(Self { values: [T::ZERO; BLOCK], gap: [T::ZERO; 16] })
+    }
+}
+
+impl<T> Deref for Buffer<T> {
+    type Target = [T];
+
+    #[inline(always)]
+    fn deref(&self) -> &[T] {
+        &self.values
+    }
+}
+
+impl<T> DerefMut for Buffer<T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.values
+    }
+}
+
+/// Registers of one thread, reused for every block.
 pub(super) struct Machine<T> {
     /// Variables of the block whose columns have the other type.
-    x: Vec<Vec<T>>,
-    registers: Vec<Vec<T>>,
+    x: Vec<Box<Buffer<T>>>,
+    registers: Vec<Box<Buffer<T>>>,
+    /// Stands in the file for the register that is being written.
+    spare: Box<Buffer<T>>,
     /// Uniform operands of a selection, spread over a block.
-    filled: [Vec<T>; 3],
+    filled: [Box<Buffer<T>>; 3],
     /// What depends on theta alone.
     uniforms: Vec<f64>,
     /// The same, rounded.
@@ -80,11 +111,11 @@ pub(super) enum Output<'a, T> {
 impl<T: Word> Machine<T> {
     /// For tapes of so many variables and registers at most.
     pub(super) fn new(variables: usize, registers: usize) -> Self {
-        let block = || vec![T::ZERO; BLOCK];
         Self {
-            x: (0..variables).map(|_| block()).collect(),
-            registers: (0..registers).map(|_| block()).collect(),
-            filled: std::array::from_fn(|_| block()),
+            x: (0..variables).map(|_| Buffer::new()).collect(),
+            registers: (0..registers).map(|_| Buffer::new()).collect(),
+            spare: Buffer::new(),
+            filled: std::array::from_fn(|_| Buffer::new()),
             uniforms: Vec::new(),
             rounded: Vec::new(),
         }
@@ -107,9 +138,7 @@ impl<T: Word> Machine<T> {
             }
         }
         for &Step { operation, out } in tape.body() {
-            // A step never writes where it reads, so its register can leave the file while it runs.
-            let mut register = std::mem::take(&mut self.registers[out as usize]);
-            let target = &mut register[..n];
+            let target = &mut self.spare[..n];
             let slice = |operand: Operand| -> &[T] {
                 match operand {
                     Operand::Variable(index) => variable(&self.x, tile, index, &block),
@@ -123,14 +152,15 @@ impl<T: Word> Machine<T> {
                 Operation::Binary(op, Operand::Uniform(a), b) => op.map(target, self.rounded[a as usize], slice(b)),
                 Operation::Binary(op, a, Operand::Uniform(b)) => op.map(target, slice(a), self.rounded[b as usize]),
                 Operation::Binary(op, a, b) => op.map(target, slice(a), slice(b)),
-                Operation::Select(..) => self.select(operation, target, tile, &block),
+                Operation::Select(..) => self.select(operation, tile, &block),
             }
-            self.registers[out as usize] = register;
+            // a step never writes where it reads
+            std::mem::swap(&mut self.registers[out as usize], &mut self.spare);
         }
     }
 
     #[inline(always)]
-    fn select(&mut self, operation: Operation, target: &mut [T], tile: &Tile, block: &Range<usize>) {
+    fn select(&mut self, operation: Operation, tile: &Tile, block: &Range<usize>) {
         let Operation::Select(condition, then, otherwise) = operation else {
             unreachable!("called for selections only")
         };
@@ -149,6 +179,7 @@ impl<T: Word> Machine<T> {
             }
         };
         let (c, a, b) = (slice(0), slice(1), slice(2));
+        let target = &mut self.spare[..n];
         for i in 0..n {
             target[i] = if c[i] != T::ZERO { a[i] } else { b[i] };
         }
@@ -167,7 +198,7 @@ impl<T: Word> Machine<T> {
 
 /// A variable over a block: where its column stands, or converted.
 #[inline(always)]
-fn variable<'a, T: Word>(x: &'a [Vec<T>], tile: &'a Tile, index: u32, block: &Range<usize>) -> &'a [T] {
+fn variable<'a, T: Word>(x: &'a [Box<Buffer<T>>], tile: &'a Tile, index: u32, block: &Range<usize>) -> &'a [T] {
     match T::stored(&tile.x[index as usize]) {
         Some(column) => &column[block.clone()],
         None => &x[index as usize][..block.len()],
@@ -193,9 +224,8 @@ impl<T: Word> Output<'_, T> {
     pub(super) fn widen(self, out: &mut [f64]) {
         match self {
             Output::Each(values) => {
-                values.check(out.len());
-                for (i, out) in out.iter_mut().enumerate() {
-                    *out = values.at(i).widen();
+                for (out, value) in out.iter_mut().zip(values) {
+                    *out = value.widen();
                 }
             }
             Output::Same(value) => out.fill(value),
@@ -207,9 +237,8 @@ impl<T: Word> Output<'_, T> {
     pub(super) fn minus(self, y: &[f64], out: &mut [f64]) {
         match self {
             Output::Each(values) => {
-                values.check(out.len());
-                for (i, (out, y)) in out.iter_mut().zip(y).enumerate() {
-                    *out = values.at(i).widen() - y;
+                for ((out, value), y) in out.iter_mut().zip(values).zip(y) {
+                    *out = value.widen() - y;
                 }
             }
             Output::Same(value) => {

@@ -1,6 +1,6 @@
 //! Cholesky factors of principal submatrices, damped or not.
 
-use super::Symmetric;
+use super::{Symmetric, Triangle};
 
 /// `L L' = A_ss + damping I`, where s is a list of rows and columns of A in any order.
 #[derive(Clone, Debug)]
@@ -28,6 +28,13 @@ impl Cholesky {
             rows.push(l);
         }
         Some(Self { rows })
+    }
+
+    /// From R of A_ss + damping I = R'R; `None` if a pivot is not a positive finite number.
+    pub fn of_triangle(r: &Triangle) -> Option<Self> {
+        let pivots = (0..r.order()).map(|j| r.get(j, j));
+        let lawful = pivots.into_iter().all(|pivot| pivot > 0.0 && pivot.is_finite());
+        lawful.then(|| Self { rows: (0..r.order()).map(|i| (0..=i).map(|k| r.get(k, i)).collect()).collect() })
     }
 
     /// The smallest entry on the diagonal of L; 1 if there is none.

@@ -10,6 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{dot, norm};
 use crate::normal::packed_index;
 
 /// Lanes of an inner product.
@@ -110,6 +111,41 @@ impl Triangle {
     /// R times `v`. `[order]`
     pub fn times(&self, v: &[f64]) -> Vec<f64> {
         (0..self.order).map(|j| (j..self.order).map(|k| self.get(j, k) * v[k]).sum()).collect()
+    }
+
+    /// Columns that are independent of each other, most independent first: pivoted Gram-Schmidt, twice over. A column is
+    /// left out once what is left of it, orthogonal to those taken, is at most `tolerance` of its length.
+    pub fn independent_columns(&self, candidates: &[usize], tolerance: f64) -> Vec<usize> {
+        let vector = |k: usize| (0..self.order).map(|j| self.get(j, k)).collect::<Vec<f64>>();
+        let mut left: Vec<(usize, f64, Vec<f64>)> = candidates
+            .iter()
+            .map(|&k| (k, norm(&vector(k)), vector(k)))
+            .filter(|(_, length, _)| *length > 0.0)
+            .collect();
+        let mut taken = Vec::with_capacity(left.len());
+        while !left.is_empty() {
+            let sine = |(_, length, rest): &(usize, f64, Vec<f64>)| norm(rest) / length;
+            let mut best = 0;
+            for i in 1..left.len() {
+                if sine(&left[i]) > sine(&left[best]) {
+                    best = i;
+                }
+            }
+            if sine(&left[best]) <= tolerance {
+                break;
+            }
+            let (column, _, mut direction) = left.remove(best);
+            let length = norm(&direction);
+            direction.iter_mut().for_each(|v| *v /= length);
+            for (_, _, rest) in &mut left {
+                for _ in 0..2 {
+                    let part = dot(&direction, rest);
+                    rest.iter_mut().zip(&direction).for_each(|(v, d)| *v -= part * d);
+                }
+            }
+            taken.push(column);
+        }
+        taken
     }
 
     fn columns(&self, subset: &[usize], damping: f64) -> Vec<Vec<f64>> {
@@ -214,5 +250,9 @@ mod tests {
         let r = of(&[vec![1.0, e, 0.0], vec![1.0, 0.0, e]]);
         assert_eq!(1.0 + e * e, 1.0);
         assert!((r.get(1, 1) / (e * 2f64.sqrt()) - 1.0).abs() < 1e-6, "{}", r.get(1, 1));
+        assert_eq!(
+            (r.independent_columns(&[0, 1], 1e-12), r.independent_columns(&[1, 0], 1e-8)),
+            (vec![0, 1], vec![1])
+        );
     }
 }

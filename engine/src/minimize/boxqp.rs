@@ -6,7 +6,7 @@
 //! [`PATIENCE`] times, only the last wrong one is (Murty's rule), which ends after finitely many exchanges whenever the
 //! matrix is positive definite. The answer is exact, not an approximation by iterated projection.
 
-use crate::linalg::{Cholesky, Symmetric};
+use crate::linalg::{Cholesky, Symmetric, Triangle, dot, independent_columns};
 use crate::summary::Side;
 
 /// Exchanges of whole blocks that may fail to reduce the number of wrong coordinates.
@@ -25,6 +25,8 @@ pub(super) struct BoxQuadratic {
     pub(super) gradient: Vec<f64>,
     /// A. `[p x p]`
     pub(super) hessian: Symmetric,
+    /// R with R'R = A, if it is known: it holds digits of A's small eigenvalues that A itself does not.
+    pub(super) root: Option<Triangle>,
     /// `<= 0`, may be `-inf`. `[p]`
     pub(super) lower: Vec<f64>,
     /// `>= 0`, may be `+inf`. `[p]`
@@ -55,8 +57,29 @@ impl Solution {
 impl BoxQuadratic {
     /// `-(g'u + 1/2 u'Au)`: what the quadratic promises for u.
     pub(super) fn reduction(&self, u: &[f64]) -> f64 {
+        if let Some(root) = &self.root {
+            let bent: f64 = root.times(u).iter().map(|v| v * v).sum();
+            return -(dot(&self.gradient, u) + 0.5 * bent);
+        }
         let curved = self.hessian.times(u);
         -u.iter().zip(&self.gradient).zip(&curved).map(|((u, g), c)| u * (g + 0.5 * c)).sum::<f64>()
+    }
+
+    /// A factor of `A + damping I` over a subset; `None` if a pivot is not a positive finite number.
+    pub(super) fn factor(&self, subset: &[usize], damping: f64) -> Option<Cholesky> {
+        match &self.root {
+            None => Cholesky::factor(&self.hessian, subset, damping),
+            Some(root) => Cholesky::of_triangle(&root.select(subset, damping)),
+        }
+    }
+
+    /// Columns that are independent of each other, most independent first. `roundings` is what the sine between a column
+    /// and the others may lose, in units of f64's: squared where only A is known.
+    pub(super) fn independent(&self, candidates: &[usize], roundings: f64) -> Vec<usize> {
+        match &self.root {
+            None => independent_columns(&self.hessian, candidates, roundings * f64::EPSILON),
+            Some(root) => root.independent_columns(candidates, roundings * f64::EPSILON),
+        }
     }
 
     /// The bound at which the origin already sits while the quadratic falls beyond it.
@@ -111,7 +134,7 @@ impl BoxQuadratic {
         let free: Vec<usize> = taking_part.iter().copied().filter(|&j| held[j].is_none()).collect();
         let pushed = if free.len() == taking_part.len() { vec![0.0; u.len()] } else { self.hessian.times(&u) };
         let right: Vec<f64> = free.iter().map(|&j| -(self.gradient[j] + pushed[j])).collect();
-        let factor = Cholesky::factor(&self.hessian, &free, damping)?;
+        let factor = self.factor(&free, damping)?;
         for (&j, value) in free.iter().zip(factor.solve(&right)) {
             if !value.is_finite() {
                 return None;
@@ -175,6 +198,7 @@ mod tests {
         BoxQuadratic {
             gradient: columns.iter().map(|c| crate::linalg::dot(c, &target)).collect(),
             hessian: Symmetric::from_fn(p, |j, k| crate::linalg::dot(&columns[j], &columns[k])),
+            root: None,
             lower: lower[..p].to_vec(),
             upper: upper[..p].to_vec(),
         }
@@ -188,8 +212,16 @@ mod tests {
             lower in prop::collection::vec(prop_oneof![Just(0.0), Just(f64::NEG_INFINITY), -1.0..0.0f64], 9),
             upper in prop::collection::vec(prop_oneof![Just(0.0), Just(f64::INFINITY), 0.0..1.0f64], 9),
             damping in prop_oneof![Just(1e-6), 0.0..2.0f64],
+            rooted in any::<bool>(),
         ) {
-            let problem = quadratic(&columns, &lower, &upper);
+            let mut problem = quadratic(&columns, &lower, &upper);
+            problem.root = rooted.then(|| {
+                let mut columns = columns.clone();
+                let mut block: Vec<&mut [f64]> = columns.iter_mut().map(Vec::as_mut_slice).collect();
+                let mut root = Triangle::zero(block.len());
+                root.absorb(&mut block);
+                root
+            });
             let all: Vec<usize> = (0..columns.len()).collect();
             let Some(solution) = problem.minimize(&all, damping) else {
                 return Err(TestCaseError::fail("no answer"));

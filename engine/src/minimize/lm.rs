@@ -22,8 +22,8 @@ const RADIUS_TOLERANCE: f64 = 0.1;
 const DAMPINGS: usize = 60;
 
 /// A column counts as a combination of others when the square of the sine between them is at most this many roundings
-/// per parameter: J'J does not hold more than that.
-const RANK_ROUNDING: f64 = 32.0 * f64::EPSILON;
+/// per parameter: J'J does not hold more than that. Where the triangle of J is known, the sine itself.
+const RANK_ROUNDINGS: f64 = 32.0;
 
 /// An undamped step must promise at least this part of what one parameter alone could bring.
 const WORTHWHILE: f64 = 0.5;
@@ -68,6 +68,10 @@ impl Model {
         let quadratic = BoxQuadratic {
             gradient: (0..p).map(|j| scaled(normal.jtr[j], j)).collect(),
             hessian: Symmetric::from_fn(p, |j, k| scaled(scaled(normal.entry(j, k), j), k)),
+            root: normal.triangle.as_ref().map(|triangle| {
+                let inverse: Vec<f64> = scale.iter().map(|&d| if d > 0.0 { 1.0 / d } else { 0.0 }).collect();
+                triangle.scaled(&inverse)
+            }),
             lower: (0..p).map(|j| reach(lower[j], j)).collect(),
             upper: (0..p).map(|j| reach(upper[j], j)).collect(),
         };
@@ -81,6 +85,7 @@ impl Model {
         let plain = self.quadratic.hessian;
         self.quadratic.hessian =
             Symmetric::from_fn(p, |j, k| plain.get(j, k) + scaled(scaled(bend.entry(p, j, k), j), k));
+        self.quadratic.root = None;
         self.bent = true;
         self
     }
@@ -137,12 +142,22 @@ impl Model {
     /// the smallest pivot of its pivoted triangle. Infinite if columns are combinations of others.
     pub(super) fn condition(&self) -> f64 {
         let a = &self.quadratic.hessian;
+        if let Some(root) = &self.quadratic.root {
+            let seen = self.movable();
+            let lengths: Vec<f64> = (0..a.order()).map(|j| a.get(j, j).sqrt()).collect();
+            let inverse: Vec<f64> = lengths.iter().map(|&l| if l > 0.0 { 1.0 / l } else { 0.0 }).collect();
+            let seen: Vec<usize> = seen.into_iter().filter(|&j| lengths[j] > 0.0).collect();
+            let unit = root.scaled(&inverse);
+            let columns = unit.independent_columns(&seen, RANK_ROUNDINGS * self.live.len() as f64 * f64::EPSILON);
+            let factor = Cholesky::of_triangle(&unit.select(&columns, 0.0)).filter(|_| columns.len() == seen.len());
+            return factor.map_or(f64::INFINITY, |factor| 1.0 / factor.least_pivot());
+        }
         let seen: Vec<usize> = self.movable().into_iter().filter(|&j| a.get(j, j) > 0.0).collect();
         let unit = Symmetric::from_fn(a.order(), |j, k| {
             let size = (a.get(j, j) * a.get(k, k)).sqrt();
             if size > 0.0 { a.get(j, k) / size } else { 0.0 }
         });
-        let columns = independent_columns(&unit, &seen, RANK_ROUNDING * self.live.len() as f64);
+        let columns = independent_columns(&unit, &seen, RANK_ROUNDINGS * self.live.len() as f64 * f64::EPSILON);
         let factor = Cholesky::factor(&unit, &columns, 0.0).filter(|_| columns.len() == seen.len());
         factor.map_or(f64::INFINITY, |factor| 1.0 / factor.least_pivot())
     }
@@ -154,14 +169,14 @@ impl Model {
     }
 
     fn undamped(&self) -> Option<Solution> {
-        let tolerance = RANK_ROUNDING * self.live.len() as f64;
+        let roundings = RANK_ROUNDINGS * self.live.len() as f64;
         if self.bent {
             return self.in_box(0.0);
         }
-        let mut columns = independent_columns(&self.quadratic.hessian, &self.live, tolerance);
+        let mut columns = self.quadratic.independent(&self.live, roundings);
         if columns.len() < self.live.len() {
             // among dependent columns prefer those that can move
-            columns = independent_columns(&self.quadratic.hessian, &self.movable(), tolerance);
+            columns = self.quadratic.independent(&self.movable(), roundings);
         }
         self.quadratic.minimize(&columns, 0.0)
     }
@@ -214,7 +229,7 @@ impl Model {
             return self.quadratic.minimize(&self.live, damping);
         }
         let movable = self.movable();
-        Cholesky::factor(&self.quadratic.hessian, &movable, damping)?;
+        self.quadratic.factor(&movable, damping)?;
         self.quadratic.minimize(&movable, damping)
     }
 

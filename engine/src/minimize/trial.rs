@@ -104,7 +104,8 @@ impl Minimizer {
     fn bent_at(&self, best: &Point) -> bool {
         let slow = self.trial.predicted <= BENT_GAIN * best.normal.cost;
         let limit = if slow { BENT_OFFSET_SLOW } else { BENT_OFFSET };
-        self.bend.active() && best.offset() <= limit
+        // where J itself is kept, it is because J'J has lost digits, and S has no more than J'J
+        self.bend.active() && best.normal.triangle.is_none() && best.offset() <= limit
     }
 
     /// Which model foretold this trial better? And if it was accepted, what does it say about the curvature?
