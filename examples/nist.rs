@@ -10,7 +10,7 @@
 mod nist_problems;
 
 use nist_problems::{DEFAULT, TIGHT};
-use nlsq_engine::kernel::Precision::F64;
+use nlsq_engine::kernel::Precision;
 
 fn main() {
     let tight = "digits, parameters, at 1e-12 | passes";
@@ -19,7 +19,8 @@ fn main() {
     let mut totals = [0, 0];
     for problem in nist_problems::all() {
         for start in [0, 1] {
-            let (run, exact) = (problem.fit(start, F64, DEFAULT), problem.fit(start, F64, TIGHT));
+            let fit = |tolerance| problem.fit(start, tolerance, Precision::F64);
+            let (run, exact) = (fit(DEFAULT), fit(TIGHT));
             println!(
                 "| {} | {} | {} | {:.1} | {:.1} | {:.1} of {:.1} | {} | {:?} | {:.1} | {} |",
                 problem.name,

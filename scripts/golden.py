@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the reference values in tests/data/reference: SciPy's answers to the problems our own tests solve.
 
-    python3 scripts/golden.py [mgh] [curves]        needs numpy and scipy; without arguments: all
+    python3 scripts/golden.py [mgh] [curves] [polynomials]        needs numpy, scipy and mpmath; without arguments: all
 
 Every seed is fixed: curves_scipy.json comes out the same, byte for byte, wherever the same numpy and SciPy run on the same
 kind of processor. mgh_scipy.json does not quite: MINPACK's lm differs in last digits from run to run, and where a path hangs
@@ -33,7 +33,7 @@ def write(name, content, items):
 
 
 def main():
-    chosen = sys.argv[1:] or ["mgh", "curves"]
+    chosen = sys.argv[1:] or ["mgh", "curves", "polynomials"]
     FOLDER.mkdir(parents=True, exist_ok=True)
     if "mgh" in chosen:
         from golden_data import mgh
@@ -43,6 +43,10 @@ def main():
         from golden_data import curves
 
         write("curves_scipy.json", curves.problems(), "problems")
+    if "polynomials" in chosen:
+        from golden_data import polynomials
+
+        write("polynomials.json", polynomials.problems(), "problems")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 mod bad_inputs;
 mod commands;
 mod formats;
+mod ill_conditioned;
 mod ill_scaled;
 mod known_faults;
 mod nist;

@@ -109,9 +109,8 @@ impl Certified {
         -(f64::EPSILON * length / self.rss.sqrt()).log10()
     }
 
-    /// Fits from one of the two certified starts, on one thread, beginning in `precision`, with all three
-    /// tolerances alike.
-    pub(crate) fn fit(&self, start: usize, precision: Precision, tolerance: f64) -> Agreement {
+    /// Fits from one of the two certified starts, on one thread, with all three tolerances alike, beginning in `precision`.
+    pub(crate) fn fit(&self, start: usize, tolerance: f64, precision: Precision) -> Agreement {
         let parameters = self.starts[start].iter().enumerate().map(|(k, &start)| Parameter {
             name: format!("b{}", k + 1),
             start,

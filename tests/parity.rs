@@ -73,6 +73,18 @@ fn a_fit_that_begins_in_single_precision_has_the_same_bits_everywhere() {
 }
 
 #[test]
+fn a_scale_estimated_from_all_residuals_has_the_same_bits_everywhere() {
+    check(&["--loss", "tukey"]);
+    check(&["--loss", "huber", "--loss-scale", "mad", "--max-passes", "5"]);
+}
+
+#[test]
+fn the_triangle_of_the_jacobian_has_the_same_bits_everywhere() {
+    check(&["--solver", "tsqr"]);
+    check(&["--solver", "tsqr", "--loss", "cauchy", "--loss-scale", "0.1", "--bounds", "b=0:2.5", "--max-passes", "4"]);
+}
+
+#[test]
 fn rows_left_out_change_no_bit_of_the_order() {
     check(&["--mask", "t > 0.1", "--max-passes", "4"]);
 }

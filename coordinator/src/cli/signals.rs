@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::outcome::Observer;
@@ -23,9 +24,11 @@ impl Signals {
     pub(super) fn listen() -> Self {
         let received = Arc::new(Mutex::new(None));
         let told = Arc::clone(&received);
-        let listener = std::thread::Builder::new().name("signals".to_string());
-        // Without a thread the signals keep their usual meaning.
-        let _ = listener.spawn(move || wait(&told));
+        if let Some(listener) = Listener::new() {
+            // Without a thread the signals are caught and nobody hears them: then the fit goes on to its end.
+            let thread = std::thread::Builder::new().name("signals".to_string());
+            let _ = thread.spawn(move || listener.wait(&told));
+        }
         Self { received }
     }
 }
@@ -37,34 +40,51 @@ impl Observer for Signals {
     }
 }
 
-fn wait(received: &Mutex<Option<&'static str>>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
-    let Ok(runtime) = runtime else { return };
-    runtime.block_on(async {
-        let listen = |kind| signal(kind).ok();
-        let mut interrupt = listen(SignalKind::interrupt());
-        let mut terminate = listen(SignalKind::terminate());
-        let mut user = listen(SignalKind::user_defined1());
-        loop {
-            let name = tokio::select! {
-                () = next(&mut interrupt) => "SIGINT",
-                () = next(&mut terminate) => "SIGTERM",
-                () = next(&mut user) => "SIGUSR1",
-            };
-            let mut first = received.lock().unwrap_or_else(PoisonError::into_inner);
-            match *first {
-                None => {
-                    *first = Some(name);
-                    say(&format!("{name}: stopping after the pass under way; a second SIGINT ends at once"));
+/// The signals, caught from the moment that it exists.
+struct Listener {
+    runtime: Runtime,
+    interrupt: Option<Signal>,
+    terminate: Option<Signal>,
+    user: Option<Signal>,
+}
+
+impl Listener {
+    fn new() -> Option<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().ok()?;
+        let listen = |kind| {
+            let _context = runtime.enter();
+            signal(kind).ok()
+        };
+        let interrupt = listen(SignalKind::interrupt());
+        let terminate = listen(SignalKind::terminate());
+        let user = listen(SignalKind::user_defined1());
+        Some(Self { runtime, interrupt, terminate, user })
+    }
+
+    fn wait(self, received: &Mutex<Option<&'static str>>) {
+        let Self { runtime, mut interrupt, mut terminate, mut user } = self;
+        runtime.block_on(async {
+            loop {
+                let name = tokio::select! {
+                    () = next(&mut interrupt) => "SIGINT",
+                    () = next(&mut terminate) => "SIGTERM",
+                    () = next(&mut user) => "SIGUSR1",
+                };
+                let mut first = received.lock().unwrap_or_else(PoisonError::into_inner);
+                match *first {
+                    None => {
+                        *first = Some(name);
+                        say(&format!("{name}: stopping after the pass under way; a second SIGINT ends at once"));
+                    }
+                    Some(_) if name == "SIGINT" => {
+                        say("SIGINT again: ended at once");
+                        std::process::exit(KILLED_BY_SIGINT);
+                    }
+                    Some(_) => {}
                 }
-                Some(_) if name == "SIGINT" => {
-                    say("SIGINT again: ended at once");
-                    std::process::exit(KILLED_BY_SIGINT);
-                }
-                Some(_) => {}
             }
-        }
-    });
+        });
+    }
 }
 
 /// The next signal of a kind; never, if the system does not tell.

@@ -96,7 +96,7 @@ mod tests {
               determined least          0.80 b - 0.60 a (in units of 1/|J_j|)
               eigenvalues span          3.0 decades
               columns of J              lengths up to a factor of 120 apart
-              stagnation                last 4 passes: less than 0.1 % of the reduction
+              last passes               4 brought less than 0.1 % of the reduction
               residual correlation      -0.0123 between neighbours
         "#]]
         .assert_eq(&section(&health));

@@ -44,6 +44,14 @@ impl Inverse {
         let factor = factor.filter(|_| nullity == 0);
         let pseudo = |a: usize, b: usize| (nullity..q).map(|i| vectors[i][a] * vectors[i][b] / eigenvalues[i]).sum();
         let null = reduce(vectors[..nullity].to_vec());
+        // a column without influence is one for certain; combinations of columns may only look dependent
+        let doubtful =
+            normal.triangle.is_none() && null.iter().any(|v| v.iter().filter(|c| c.abs() > NULL_PART).count() > 1);
+        let doubt = doubtful.then(|| {
+            "J'J holds no digits of directions beyond a condition number of about 1e7: --solver tsqr tells whether they are \
+             determined after all"
+                .to_string()
+        });
         Self {
             scaled: factor.map_or_else(|| Symmetric::from_fn(q, pseudo), |factor| invert(&factor, q)),
             determined: (0..q).map(|a| null.iter().all(|v| v[a].abs() <= NULL_PART)).collect(),
@@ -53,7 +61,7 @@ impl Inverse {
                 None => 1.0,
             },
             rank: q - nullity,
-            warnings: null.iter().map(|v| describe(v, &lengths, names)).collect(),
+            warnings: null.iter().map(|v| describe(v, &lengths, names)).chain(doubt).collect(),
             weakest: vectors.into_iter().next().unwrap_or_default(),
             eigenvalues,
             lengths,

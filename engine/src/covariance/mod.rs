@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! classic    covariance = s^2 (J'J)^-1,   s^2 = 2 cost / dof   or 1
-//! sandwich   covariance = (J'J)^-1 B (J'J)^-1 n / dof,   B = sum g g'   ([`sandwich`])
+//! sandwich   covariance = (J'J)^-1 B (J'J)^-1 n / dof,   B = sum g g'   ([`fn@sandwich`])
 //! ```
 //!
 //! over the free parameters that no bound holds. All work is done in columns of length 1, so units do not matter: with

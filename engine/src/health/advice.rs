@@ -13,21 +13,26 @@ const PAIRS: usize = 3;
 
 /// Decades beyond which a model counts as sloppy (Gutenkunst et al., PLoS Comput. Biol. 3 (2007) e189).
 const SLOPPY: f64 = 6.0;
-/// Decades from which on standard errors lose digits that people read: J'J holds about 16, of which the inverse loses this
-/// many. Beyond 14 rank counts as missing, and other words are found.
-const INACCURATE: f64 = 12.0;
+/// Digits of the standard errors below which some are lost that people read. Below 2 rank counts as missing, and other words
+/// are found.
+const ACCURATE: f64 = 4.0;
 
 /// Reduced chi squares this many standard deviations from 1 do not happen by accident.
 const CHI_SIGNIFICANT: f64 = 4.0;
 /// Residuals that differ from sigma by less than this fraction are not worth a warning.
 const CHI_WORTH: f64 = 0.1;
 
-pub(super) fn conditioning(health: &Health) -> Option<String> {
+/// `digits` of the standard errors are right. `rooted`: they come from the triangle of J, not from its square.
+pub(super) fn conditioning(health: &Health, digits: f64, rooted: bool) -> Option<String> {
     let decades = health.sloppiness.filter(|decades| *decades >= SLOPPY)?;
     let weakest = &health.identifiability.weakest;
     let terms: Vec<(f64, &str)> = weakest.iter().map(|part| (part.component, part.parameter.as_str())).collect();
-    let digits = match decades >= INACCURATE {
-        true => format!(", and only about {:.0} digits of the standard errors are right", (16.0 - decades).max(1.0)),
+    let digits = match digits < ACCURATE {
+        true => format!(
+            ", and only about {:.0} digits of the standard errors are right{}",
+            digits.max(1.0),
+            if rooted { "" } else { "; --solver tsqr keeps more" }
+        ),
         false => String::new(),
     };
     Some(format!(

@@ -100,13 +100,21 @@ impl Evidence<'_> {
 
     /// What a person should know and do; empty for a clean fit. Of the covariance's own warnings none is repeated.
     pub fn warnings(&self) -> Vec<String> {
+        let health = self.health();
         let findings = [
-            advice::conditioning(&self.health()),
+            advice::conditioning(&health, self.digits(&health), self.normal.triangle.is_some()),
             advice::correlations(self.parameters, self.covariance),
             advice::chi_square(self),
             self.whiteness().and_then(Whiteness::warning),
         ];
         findings.into_iter().flatten().collect()
+    }
+
+    /// About how many digits of the standard errors are right. A sum has 16, of which the inverse of J'J loses one for each
+    /// decade that its eigenvalues span, the triangle of J half as many.
+    fn digits(&self, health: &Health) -> f64 {
+        let lost = if self.normal.triangle.is_some() { 0.5 } else { 1.0 };
+        16.0 - lost * health.sloppiness.unwrap_or(0.0)
     }
 
     fn whiteness(&self) -> Option<Whiteness> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::covariance::covariance;
-use crate::linalg::dot;
+use crate::linalg::{Triangle, dot};
 use crate::normal::Counts;
 use crate::params::Parameter;
 
@@ -116,6 +116,18 @@ fn a_sloppy_model_shows_its_weakest_direction() {
     let worse = Fit::new(&powers(1000, 15.0, 4), 1.0);
     let warning = &worse.warnings(Variance::Estimated)[0];
     assert!(warning.contains("digits of the standard errors are right"), "{warning}");
+}
+
+#[test]
+fn a_triangle_keeps_the_digits_of_the_errors() {
+    let columns = powers(1024, 15.0, 4);
+    let mut fit = Fit::new(&columns, 1.0);
+    let mut block = columns.clone();
+    let mut triangle = Triangle::zero(4);
+    triangle.absorb(&mut block.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>());
+    fit.normal.triangle = Some(triangle);
+    let warning = &fit.warnings(Variance::Estimated)[0];
+    assert!(warning.contains("decades") && !warning.contains("digits"), "{warning}");
 }
 
 #[test]

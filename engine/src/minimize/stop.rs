@@ -24,7 +24,7 @@ const STATIONARY: f64 = 1e-6;
 /// A gradient as small as gtol ends a fit only where the offset is at most this many times gtol: with columns that are nearly
 /// dependent, small cosines leave steps of the condition number times their size, and digits that one more pass would bring.
 /// A polynomial of degree 9 on [0, 1] (condition 2.4e6) ended with 3.6 digits instead of 7.8.
-const POLISHED: f64 = 100.0;
+const POLISHED: f64 = 3.0;
 
 /// The accepted step that led to a point.
 #[derive(Clone, Copy, Debug)]
