@@ -58,7 +58,7 @@ impl Setting {
         let n = ANGLES * self.times.len() * self.times.len();
         let gauss = numbers(n, seed).zip(numbers(n, seed + 1));
         let mut noise = gauss.map(|(u, v)| (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos());
-        let mut columns = vec![Vec::with_capacity(n); 5];
+        let mut columns = vec![Vec::new(); 5];
         let [d0, alpha, offset, contrast, base] = TRUTH;
         for angle in 0..ANGLES {
             for &t1 in &self.times {

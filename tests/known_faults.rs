@@ -214,7 +214,7 @@ fn sigma_loss_and_mask_act_in_every_pass() {
 #[test]
 fn rows_left_out_count_nowhere() {
     let full = Case::decay(1_001).with_sigma();
-    let left_out = |i: usize| i % 7 == 3 || i % 11 == 0;
+    let left_out = |i: usize| i % 7 == 3 || i.is_multiple_of(11);
     let kept = |column: &[f64]| (0..column.len()).filter(|&i| !left_out(i)).map(|i| column[i]).collect::<Vec<f64>>();
     let (t, y, sigma) = (kept(&full.t), kept(&full.y), full.sigma.as_deref().map(kept));
     let expected = Case { t, y, sigma, ..full.clone() }.outcome();
@@ -291,8 +291,9 @@ fn an_offset_of_y_changes_the_offset_only() {
 /// At t = 0 powers, roots and absolute values have derivatives that are easily lost: the row counts, and spoils nothing.
 #[test]
 fn derivatives_at_zero_and_at_corners_are_those_of_the_model() {
-    type Start = &'static [(&'static str, f64)];
-    let models: [(&str, Start, fn(f64) -> f64); 4] = [
+    type Starts = &'static [(&'static str, f64)];
+    type Truth = fn(f64) -> f64;
+    let models: [(&str, Starts, Truth); 4] = [
         ("a*t^g + c", &[("a", 1.0), ("g", 1.0), ("c", 0.0)], |t| 2.0 * t.powf(0.7) + 0.5),
         ("a*exp(-(t/w)^g)", &[("a", 1.0), ("w", 1.0), ("g", 1.0)], |t| 2.0 * (-(t / 0.6).powf(1.4)).exp()),
         ("a*sqrt(t) + c*abs(t - 1)", &[("a", 1.0), ("c", 0.0)], |t| 2.0 * t.sqrt() + 0.5 * (t - 1.0).abs()),

@@ -31,7 +31,7 @@ pub(crate) struct Certified {
 
 /// The tolerances that a fit has by default.
 pub(crate) const DEFAULT: f64 = 1e-10;
-/// Tolerances for more digits: the 54 fits take 64 passes more.
+/// Tolerances for more digits: the 54 fits take 58 passes more.
 pub(crate) const TIGHT: f64 = 1e-12;
 
 /// Digits of agreement with the certified values, the worst over the parameters.
