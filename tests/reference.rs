@@ -36,7 +36,6 @@ enum End {
 /// to the lowest cost. Losses that forgive far points have many minima, and a start far from the data leads to one of them.
 const ELSEWHERE: &[(u64, End, &str)] = &[
     (28, End::Minimum, "nor does SciPy"),
-    (54, End::Minimum, "nor does SciPy"),
     (56, End::Minimum, "SciPy does"),
     (59, End::Unfinished, "SciPy does"),
     (84, End::Minimum, "nor does SciPy"),

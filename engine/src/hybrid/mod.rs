@@ -24,6 +24,7 @@ mod explore;
 pub mod normalize;
 mod options;
 mod preset;
+mod rescue;
 mod scale;
 mod tandem;
 pub mod warm_up;
@@ -42,6 +43,7 @@ use crate::params::Parameters;
 use crate::procedure::Procedure;
 use crate::summary::{Iteration, Phase, Status, Summary};
 use explore::Exploration;
+use rescue::Left;
 use scale::{Estimate, ScaleEstimate};
 use tandem::Tandem;
 use warm_up::{Place, WarmUp};
@@ -87,15 +89,6 @@ pub struct Decision {
     pub entered: bool,
     /// Why, or why not.
     pub reason: String,
-}
-
-/// A refinement that was left.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Left {
-    /// Its state, if it can go on.
-    tandem: Option<Tandem>,
-    /// The best that it found; or, once it goes on, the best of what was tried instead.
-    best: Summary,
 }
 
 /// What is under way.
@@ -193,28 +186,6 @@ impl Hybrid {
         let best = now.map(|now| better(self.total(now))).or_else(|| self.solution.clone());
         let (status, reason) = (Status::Interrupted, reason.to_string());
         best.map(|summary| Summary { status, reason, passes: self.passes, ..summary })
-    }
-
-    /// Descends from a start: by refinement, after a warm-up if one is asked for.
-    fn descend(&mut self, theta: &[f64]) {
-        let rule = self.options.warm_up;
-        if !self.options.minimizer.method.has_phases() || rule != WarmUpRule::Always {
-            return self.refine(theta);
-        }
-        self.decide(true, "warm_up = \"always\"");
-        let parameters = self.parameters.starting_at(theta);
-        self.stage = Stage::WarmUp(self.warm_up(&parameters));
-    }
-
-    fn decide(&mut self, entered: bool, reason: &str) {
-        let verb = if entered { "entered" } else { "not entered" };
-        self.notes.push(format!("warm-up {verb}: {reason}"));
-        self.decision = Some(Decision { entered, reason: reason.to_string() });
-    }
-
-    fn warm_up(&self, parameters: &Parameters) -> WarmUp {
-        let (options, normalization) = (self.options.warming.clone(), self.options.normalization);
-        WarmUp::new(parameters, options, normalization, double(self.costing), self.passes_left())
     }
 
     fn passes_left(&self) -> u64 {
@@ -337,59 +308,6 @@ impl Hybrid {
             solution.reason = format!("the scale of the loss has not settled after {} estimates", self.scales);
         }
         self.finish(solution);
-    }
-
-    fn after_warm_up(&mut self, stage: WarmUp) {
-        self.iterations += stage.iterations();
-        let ended = stage.ended().unwrap_or_default();
-        self.notes.push(format!("warm-up over after {} steps: {ended}", stage.iterations()));
-        let place = stage.place().expect("a warm-up that is over has evaluated its start");
-        self.costing = double(self.costing);
-        self.refine_known(place);
-        if self.demand().is_none() {
-            self.advance();
-        }
-    }
-
-    /// Leaves refinement for a warm-up from the start, if that may help; `stalled` is how it ended, if it has.
-    fn rescue(&mut self, stalled: Option<&Summary>) -> bool {
-        let Stage::Refine(tandem) = &self.stage else { return false };
-        let first = self.decision.is_none() && self.solution.is_none();
-        let options = &self.options.minimizer;
-        let allowed = options.method.has_phases() && self.options.warm_up == WarmUpRule::Auto && !options.endless();
-        let reason = stalled.map(|summary| summary.reason.clone()).or_else(|| tandem.creeps());
-        let (true, Some(reason)) = (first && allowed && self.passes_left() > 1, reason) else { return false };
-        let best = stalled.cloned().or_else(|| tandem.interrupt(&reason)).expect("its start has been evaluated");
-        let (parameters, known) = tandem.start();
-        let mut warm_up = self.warm_up(parameters);
-        if let Some(start) = known {
-            warm_up = warm_up.known(start.clone());
-        }
-        if let Some(ended) = warm_up.ended() {
-            self.decide(false, &format!("{reason}; but {ended}"));
-            return false;
-        }
-        let tandem = stalled.is_none().then(|| tandem.clone());
-        self.left = Some(Left { tandem, best });
-        self.decide(true, &reason);
-        self.iterations = 0;
-        self.stage = Stage::WarmUp(warm_up);
-        true
-    }
-
-    /// The better of a refinement's end and of what was left for it; `None` if what was left goes on.
-    fn settle_with_left(&mut self, summary: Summary) -> Option<Summary> {
-        let Some(mut left) = self.left.take() else { return Some(summary) };
-        let resumed = left.tandem.take();
-        if summary.better_than(&left.best) {
-            return Some(summary);
-        }
-        let Some(mut tandem) = resumed.filter(|_| self.passes_left() > 0) else { return Some(left.best) };
-        self.notes.push("the refinement that was left stands lower and goes on".into());
-        tandem.allow(self.passes_left());
-        self.stage = Stage::Refine(tandem);
-        self.left = Some(Left { tandem: None, best: summary });
-        None
     }
 
     fn after_refine(&mut self, summary: Summary) {

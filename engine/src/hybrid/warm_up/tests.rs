@@ -1,3 +1,5 @@
+//! Warm-ups of small systems: where they lead, what stops them, and that every option does something.
+
 use std::convert::Infallible;
 
 use super::*;
