@@ -51,6 +51,8 @@ pub enum Phase {
     Scale,
     /// Gradient descent, until Gauss-Newton can be trusted.
     WarmUp,
+    /// Gauss-Newton under the majorant curvature of a robust loss, from far away.
+    Approach,
     /// Gauss-Newton in a trust region.
     Refine,
     /// What the solution is worth is asked of all points once more.

@@ -1,7 +1,7 @@
 //! The keys of `[fit.hybrid]`: how the phases of a fit go.
 
 use nlsq_engine::hybrid::warm_up::{Descent as WarmUpDescent, LineSearch};
-use nlsq_engine::hybrid::{Companion, Normalization, Options, Preset, WarmUpRule};
+use nlsq_engine::hybrid::{ApproachRule, Companion, Normalization, Options, Preset, WarmUpRule};
 use nlsq_engine::minimize::{Descent, Method};
 
 use super::error::JobError;
@@ -51,6 +51,7 @@ fn set_word(settings: &Settings, options: &mut Options, name: &str, word: &str) 
         "descent" => options.minimizer.descent = chosen(settings, SECTION, name, &Descent::NAMES),
         "normalization" => options.normalization = chosen(settings, SECTION, name, &Normalization::NAMES),
         "second_descent" => options.companion = chosen(settings, SECTION, name, &Companion::NAMES),
+        "approach" => options.approach = chosen(settings, SECTION, name, &ApproachRule::NAMES),
         "warm_up" => options.warm_up = chosen(settings, SECTION, name, &WarmUpRule::NAMES),
         "warm_up_method" => options.warming.descent = chosen(settings, SECTION, name, &WarmUpDescent::NAMES),
         "line_search" => options.warming.line_search = chosen(settings, SECTION, name, &LineSearch::NAMES),
@@ -107,6 +108,7 @@ pub(super) fn value(options: &Options, name: &str) -> Option<Value> {
     match name {
         "preset" => None, // its values stand there
         "descent" => text(word_of(&Descent::NAMES, options.minimizer.descent)),
+        "approach" => text(word_of(&ApproachRule::NAMES, options.approach)),
         "normalization" => text(word_of(&Normalization::NAMES, options.normalization)),
         "second_descent" => text(word_of(&Companion::NAMES, options.companion)),
         "warm_up" => text(word_of(&WarmUpRule::NAMES, options.warm_up)),

@@ -159,6 +159,8 @@ pub static KEYS: &[Key] = &[
         Kind::Choice(&["default", "aggressive", "conservative", "defense_strict", "defense_relaxed",
             "defense_disabled", "scientific_default"]), "default",
         "A set of values for the keys below; a key that is given wins over it"),
+    key("fit.hybrid", "approach", Kind::Choice(&["auto", "never"]), "auto",
+        "Under a robust loss: go by its majorant curvature (reweighted least squares) until the gradient is small, then by the exact one"),
     key("fit.hybrid", "descent", Kind::Choice(&["lm", "dogleg"]), "lm",
         "Steps inside the trust radius: damped (Levenberg-Marquardt) or on a dogleg. For methods hybrid and trf"),
     key("fit.hybrid", "trust_region_initial", Kind::Positive, "0.3, for method lm 100, in given units 1",

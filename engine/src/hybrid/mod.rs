@@ -20,6 +20,7 @@
 //! Each phase is a procedure of its own and knows nothing of the others; this file holds the transitions, counts passes and
 //! says what was decided and why.
 
+mod approach;
 mod explore;
 pub mod normalize;
 mod options;
@@ -31,13 +32,14 @@ pub mod warm_up;
 
 use serde::{Deserialize, Serialize};
 
+pub use approach::ApproachRule;
 pub use normalize::Normalization;
 pub use options::{Options, ScaleRule, WarmUpRule};
 pub use preset::Preset;
 pub use tandem::Companion;
 
 use crate::explore::Standing;
-use crate::kernel::{Answer, Costing, Precision, Question, Request};
+use crate::kernel::{Answer, Costing, Curvature, Precision, Question, Request};
 use crate::minimize::{Minimizer, Rise};
 use crate::params::Parameters;
 use crate::procedure::Procedure;
@@ -185,7 +187,13 @@ impl Hybrid {
         let better = |now: Summary| left.filter(|left| left.normal.cost < now.normal.cost).cloned().unwrap_or(now);
         let best = now.map(|now| better(self.total(now))).or_else(|| self.solution.clone());
         let (status, reason) = (Status::Interrupted, reason.to_string());
-        best.map(|summary| Summary { status, reason, passes: self.passes, ..summary })
+        let mut best = best.map(|summary| Summary { status, reason, passes: self.passes, ..summary });
+        if let (Some(best), Curvature::Majorant) = (&mut best, self.costing.curvature) {
+            best.warnings.push(
+                "stopped before the exact curvature of the loss took over: standard errors rest on its majorant".into(),
+            );
+        }
+        best
     }
 
     fn passes_left(&self) -> u64 {
@@ -211,7 +219,7 @@ impl Hybrid {
 
     fn refinement(&self, passes: u64) -> crate::minimize::Options {
         let max_passes = self.options.max_refine_passes.map_or(passes, |most| passes.min(most));
-        crate::minimize::Options { max_passes, ..self.options.minimizer.clone() }
+        self.approaching(crate::minimize::Options { max_passes, ..self.options.minimizer.clone() })
     }
 
     /// A minimizer at a place whose normal equations are known.
@@ -315,6 +323,9 @@ impl Hybrid {
             return;
         }
         let Some(summary) = self.settle_with_left(summary) else { return };
+        if self.after_approach(&summary) {
+            return;
+        }
         self.iterations = summary.iterations;
         let settle = self.options.scale == ScaleRule::Mad && summary.status == Status::Converged;
         if settle {
@@ -397,7 +408,12 @@ impl Procedure for Hybrid {
             }
             (_, answer) => panic!("nothing like it was asked for: {answer:?}"),
         };
-        self.last = last.map(|iteration| Iteration { pass: self.passes, ..iteration });
+        self.last = last.map(|iteration| match (iteration.phase, self.costing.curvature) {
+            (Phase::Refine, Curvature::Majorant) => {
+                Iteration { pass: self.passes, phase: Phase::Approach, ..iteration }
+            }
+            _ => Iteration { pass: self.passes, ..iteration },
+        });
         self.follow_precision();
         if self.demand().is_none() {
             self.advance();

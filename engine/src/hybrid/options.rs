@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::approach::ApproachRule;
 use super::normalize::Normalization;
 use super::tandem::Companion;
 use super::warm_up::WarmUpOptions;
@@ -52,6 +53,8 @@ pub struct Options {
     pub scale: ScaleRule,
     /// Units of the parameters, for the warm-up and for the second descent.
     pub normalization: Normalization,
+    /// When to approach a robust minimum by the majorant curvature. Only methods with phases do.
+    pub approach: ApproachRule,
     /// When to warm up. Only methods with phases do ([`minimize::Method::has_phases`]).
     pub warm_up: WarmUpRule,
     /// How.

@@ -21,6 +21,7 @@ pub(super) struct Left {
 impl Hybrid {
     /// Descends from a start: by refinement, after a warm-up if one is asked for.
     pub(super) fn descend(&mut self, theta: &[f64]) {
+        self.approach();
         let rule = self.options.warm_up;
         if !self.options.minimizer.method.has_phases() || rule != WarmUpRule::Always {
             return self.refine(theta);
