@@ -87,6 +87,9 @@ impl Options {
             }
             Region::between_bounds(parameters)?;
         }
+        if self.starts.starts > 1 && self.warm_up == WarmUpRule::Always {
+            return Err(OptionsError::StartsWithWarmUp { starts: self.starts.starts });
+        }
         self.warming.check()?;
         self.minimizer.check(parameters, &self.costing.loss)
     }

@@ -239,3 +239,14 @@ fn starts_and_global_searches_are_checked() {
     options.starts.starts = 0;
     assert!(check(&options, (0.0, 2.0)).unwrap_err().contains("starts = 0"));
 }
+
+#[test]
+fn a_warm_up_before_a_tournament_is_refused_as_no_start_would_have_it() {
+    let parameter = Parameter { name: "a".into(), start: 0.0, min: -1.0, max: 1.0, fixed: false };
+    let parameters = Parameters::new(vec![parameter]).unwrap();
+    let mut options = Options { warm_up: WarmUpRule::Always, ..Options::default() };
+    assert_eq!(options.check(&parameters), Ok(()));
+    options.starts.starts = 5;
+    let message = options.check(&parameters).unwrap_err().to_string();
+    assert_eq!(message, "5 starts compete without a warm-up, found warm_up \"always\"; expected \"auto\" or \"never\"");
+}

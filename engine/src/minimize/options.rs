@@ -105,6 +105,8 @@ pub enum OptionsError {
     Length { name: &'static str, value: f64 },
     #[error("{name} = 0: expected 1 or above")]
     Zero { name: &'static str },
+    #[error("{starts} starts compete without a warm-up, found warm_up \"always\"; expected \"auto\" or \"never\"")]
+    StartsWithWarmUp { starts: usize },
     #[error("max_passes = 0: at least one pass is needed to evaluate the start")]
     NoPasses,
     #[error("starts = 0: at least one start is needed, p0")]
