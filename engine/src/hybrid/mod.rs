@@ -39,7 +39,7 @@ pub use preset::Preset;
 pub use tandem::Companion;
 
 use crate::explore::Standing;
-use crate::kernel::{Answer, Costing, Curvature, Precision, Question, Request};
+use crate::kernel::{Answer, Costing, Curvature, Precision, Question, Request, Solver};
 use crate::minimize::{Minimizer, Rise};
 use crate::params::Parameters;
 use crate::procedure::Procedure;
@@ -80,6 +80,8 @@ pub struct Hybrid {
     /// The solution, once there is one.
     solution: Option<Summary>,
     scores: Option<Vec<f64>>,
+    /// What J'J holds too much at the solution, under a loss that bends down.
+    excess: Option<Vec<f64>>,
     last: Option<Iteration>,
     notes: Vec<String>,
 }
@@ -131,6 +133,7 @@ impl Hybrid {
             standing: None,
             solution: None,
             scores: None,
+            excess: None,
             last: None,
             notes: Vec::new(),
         };
@@ -168,6 +171,12 @@ impl Hybrid {
     /// The sum over points of score times score' at the solution, if [`Options::scores`] asked for it.
     pub fn scores(&self) -> Option<&[f64]> {
         self.scores.as_deref()
+    }
+
+    /// What J'J holds too much at the solution ([`Curvature::Excess`]), packed alike; `None` unless there are scores under a
+    /// loss that bends down.
+    pub fn excess(&self) -> Option<&[f64]> {
+        self.excess.as_deref()
     }
 
     /// What was decided since the last call, for the log.
@@ -346,6 +355,8 @@ impl Hybrid {
         let mut solution = Summary { passes: self.passes, ..self.compared(solution) };
         if solution.status == Status::MaxPasses && self.passes_left() == 0 {
             solution.reason = format!("max_passes: all {} passes are used", self.passes);
+        } else if let (Status::MaxPasses, Some(most)) = (solution.status, self.options.max_refine_passes) {
+            solution.reason = format!("max_refine_passes: all {most} passes of a refinement are used");
         }
         self.solution = Some(solution);
     }
@@ -377,7 +388,12 @@ impl Procedure for Hybrid {
             Stage::Refine(stage) => stage.demand(),
             Stage::Finish => {
                 let solution = self.solution.as_ref().expect("a fit finishes at its solution");
-                Some(Request { question: Question::Scores(solution.theta.clone()), costing: double(self.costing) })
+                let (theta, costing) = (solution.theta.clone(), double(self.costing));
+                if self.excess.is_none() && costing.loss.kind.bends_down() {
+                    let costing = Costing { curvature: Curvature::Excess, solver: Solver::Normal, ..costing };
+                    return Some(Request::linearize(theta, costing));
+                }
+                Some(Request { question: Question::Scores(theta), costing })
             }
             Stage::Over => None,
         }
@@ -397,6 +413,10 @@ impl Procedure for Hybrid {
                     self.rescue(None);
                 }
                 last
+            }
+            (Stage::Finish, answer @ Answer::Linearized(_)) => {
+                self.excess = Some(answer.into_normal().jtj);
+                Some(Iteration::without_point(self.passes, Phase::Finish))
             }
             (Stage::Finish, Answer::Scores(scores)) => {
                 self.scores = Some(scores);

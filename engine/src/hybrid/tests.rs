@@ -136,6 +136,20 @@ fn scores_are_asked_for_once_at_the_solution() {
     assert_eq!(last.question, Question::Scores(summary.theta.clone()));
     assert_eq!(summary.passes as usize, points.asked.len());
     assert_eq!(fit.iteration().unwrap().phase, Phase::Finish);
+    // the derivative of the gradient, weights below 0 included
+    let mut curvature = [0.0; 3];
+    for (t, y) in points.tile.x[0].iter().zip(points.tile.y.iter()) {
+        let r = summary.theta[0] + summary.theta[1] * t - y;
+        let weight = (1.0 - r * r) / (1.0 + r * r).powi(2);
+        for (sum, factor) in curvature.iter_mut().zip([1.0, t, t * t]) {
+            *sum += weight * factor;
+        }
+    }
+    let excess = fit.excess().unwrap();
+    assert!(excess[0] > 0.0);
+    for ((all, excess), expected) in summary.normal.jtj.iter().zip(excess).zip(curvature) {
+        assert!((all - excess - expected).abs() < 1e-12 * all, "{all} {excess} {expected}");
+    }
     // by hand: sum of (rho' r)^2 t_j t_k
     let mut expected = [0.0; 3];
     for (t, y) in points.tile.x[0].iter().zip(points.tile.y.iter()) {
