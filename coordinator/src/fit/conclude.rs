@@ -9,7 +9,6 @@ use nlsq_engine::profile::Profile;
 use nlsq_engine::summary::{Phase, Status, Summary};
 
 use super::Problem;
-use crate::crew::Crew;
 use crate::outcome::{Outcome, ParameterOutcome, Seconds, Sigma};
 
 /// Where the procedures came to.
@@ -64,9 +63,15 @@ fn variance(problem: &Problem) -> Variance {
     if problem.absolute_sigma { Variance::Absolute } else { Variance::Estimated }
 }
 
+/// Who evaluated the points.
+pub(super) struct RanOn {
+    pub(super) device: String,
+    pub(super) workers: usize,
+}
+
 pub(super) fn outcome(
     problem: &Problem,
-    crew: &dyn Crew,
+    ran_on: RanOn,
     statistics: &YStatistics,
     solution: Solution,
     covariance: Covariance,
@@ -119,9 +124,9 @@ pub(super) fn outcome(
         warnings,
         profiles,
         notes,
-        device: crew.device(),
+        device: ran_on.device,
         precision,
-        workers: crew.workers(),
+        workers: ran_on.workers,
         generations: 1,
         seconds,
     }

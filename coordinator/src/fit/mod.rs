@@ -122,6 +122,8 @@ fn fit_with(
         Err(Stop::Asked(reason)) => return Err(RunError::Interrupted { reason }),
         Err(Stop::Run(error)) => return Err(error),
     };
+    // a crew that has finished has nobody left to name
+    let ran_on = conclude::RanOn { device: crew.device(), workers: crew.workers() };
     if let Err(error) = crew.finish() {
         // The result is complete by its data; a worker that stumbled on its way out takes nothing from it.
         observer.note(Level::Warn, &error.to_string());
@@ -141,7 +143,7 @@ fn fit_with(
         reduce: times.total.saturating_sub(times.compute).as_secs_f64(),
         checkpoint: 0.0,
     };
-    Ok(conclude::outcome(problem, crew, &loaded.statistics, solution, covariance, seconds))
+    Ok(conclude::outcome(problem, ran_on, &loaded.statistics, solution, covariance, seconds))
 }
 
 fn about(problem: &Problem, source: &dyn TileSource, crew: &dyn Crew) -> About {

@@ -40,6 +40,7 @@ pub use tandem::Companion;
 
 use crate::explore::Standing;
 use crate::kernel::{Answer, Costing, Curvature, Precision, Question, Request, Solver};
+use crate::loss::LossKind;
 use crate::minimize::{Minimizer, Rise};
 use crate::params::Parameters;
 use crate::procedure::Procedure;
@@ -352,13 +353,29 @@ impl Hybrid {
     fn finish(&mut self, solution: Summary) {
         let wanted = self.options.scores && solution.normal.is_finite();
         self.stage = if wanted { Stage::Finish } else { Stage::Over };
-        let mut solution = Summary { passes: self.passes, ..self.compared(solution) };
+        let mut solution = Summary { passes: self.passes, ..self.compared(self.within(solution)) };
         if solution.status == Status::MaxPasses && self.passes_left() == 0 {
             solution.reason = format!("max_passes: all {} passes are used", self.passes);
         } else if let (Status::MaxPasses, Some(most)) = (solution.status, self.options.max_refine_passes) {
             solution.reason = format!("max_refine_passes: all {most} passes of a refinement are used");
         }
         self.solution = Some(solution);
+    }
+
+    /// Where no more points lie within the scale of a loss that lets go of those beyond than there are parameters, nothing
+    /// pulls: that the gradient is 0 there is no convergence.
+    fn within(&self, solution: Summary) -> Summary {
+        let scale = self.costing.loss.scale;
+        let counts = solution.normal.counts.used.saturating_sub(solution.normal.n_free as u64) as f64;
+        let all_beyond = scale * scale / 6.0 * counts;
+        let let_go = self.costing.loss.kind == LossKind::Tukey && solution.normal.cost >= (1.0 - 1e-12) * all_beyond;
+        if !(let_go && solution.status == Status::Converged) {
+            return solution;
+        }
+        let reason = format!(
+            "hardly a point lies within the scale of the loss, {scale:.4e}, so nothing pulls: give a larger --loss-scale or a better start"
+        );
+        Summary { status: Status::Stalled, reason, ..solution }
     }
 
     /// Leaves a stage that is over.
