@@ -22,7 +22,7 @@ fn numbers(json: &Value) -> Vec<f64> {
     json.as_array().expect("a list").iter().map(number).collect()
 }
 
-fn solve(problem: &Value, solver: Solver) -> Outcome {
+fn solve(problem: &Value, solver: Solver, profile: &[&str]) -> Outcome {
     let degree = problem["degree"].as_u64().expect("a degree");
     let terms: Vec<String> = (0..=degree).map(|j| format!("a{j}*x^{j}")).collect();
     let free = |j| {
@@ -32,6 +32,7 @@ fn solve(problem: &Value, solver: Solver) -> Outcome {
     let mut fitted =
         Problem::new(&terms.join(" + "), &["x"], (0..=degree).map(free).collect()).expect("a lawful problem");
     fitted.options.costing.solver = solver;
+    fitted.profile = profile.iter().map(ToString::to_string).collect();
     let minimizer = &mut fitted.options.minimizer;
     (minimizer.xtol, minimizer.ftol, minimizer.gtol) = (1e-13, 1e-13, 1e-13);
     let layout = Layout { variables: vec!["x".into()], y: "y".into(), weighting: Weighting::None, mask: None };
@@ -60,7 +61,7 @@ fn the_triangle_keeps_the_digits_that_the_square_loses() {
             let errors: Vec<f64> = outcome.parameters.iter().map(|p| p.stderr.unwrap_or(f64::NAN)).collect();
             (digits(&values, &theta), digits(&errors, &stderr))
         };
-        let (square, triangle) = (solve(problem, Solver::Normal), solve(problem, Solver::Tsqr));
+        let (square, triangle) = (solve(problem, Solver::Normal, &[]), solve(problem, Solver::Tsqr, &[]));
         let (normal, tsqr) = (of(&square), of(&triangle));
         let lstsq = problem["lstsq_digits"].as_f64().expect("a number");
         let _ = writeln!(
@@ -83,4 +84,21 @@ fn the_triangle_keeps_the_digits_that_the_square_loses() {
     }
     expect_test::expect_file![concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/ill_conditioned.txt")]
         .assert_eq(&table);
+}
+
+/// For a model that is linear in its parameters a profile is the standard error times the quantile, however ill conditioned.
+#[test]
+fn profiles_keep_their_digits_with_the_triangle() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/reference/polynomials.json");
+    let file: Value = serde_json::from_str(&std::fs::read_to_string(path).expect(path)).expect("JSON");
+    let steep = file["problems"].as_array().expect("a list").iter().find(|problem| problem["degree"] == 12);
+    let outcome = solve(steep.expect("a polynomial of degree 12"), Solver::Tsqr, &["a12"]);
+    let profile = &outcome.profiles[0];
+    let stderr = outcome.parameters[12].stderr.expect("it is determined");
+    for limits in &profile.limits {
+        let (lower, upper) = (limits.lower.expect("a limit"), limits.upper.expect("a limit"));
+        let half = limits.tau * stderr;
+        assert!(((upper - profile.value) / half - 1.0).abs() < 1e-3, "{upper} {} {half}", profile.value);
+        assert!(((profile.value - lower) / half - 1.0).abs() < 1e-3, "{lower} {} {half}", profile.value);
+    }
 }

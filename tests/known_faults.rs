@@ -18,7 +18,7 @@ use nlsq_engine::summary::Status;
 use crate::support::numbers;
 
 /// (fault, file, test). Not here: W4 (memory) and W6 (reverse-mode derivatives) are costs, measured by the benches; W9
-/// (a variance of groups added to the cost) and W13 (a tournament of starts without a seed) are of parts that we have not.
+/// (a variance of groups added to the cost) is of a part that we have not.
 const TABLE: &[(&str, &str, &str)] = &[
     (
         "W1 a rejected first step ends the fit, at the worse point",
@@ -38,6 +38,21 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("W11 callbacks are ignored", "tests/stopping.rs", "a_callback_stops_the_fit_at_its_best_point"),
     ("W11 a checkpoint lacks state", BEHAVIOUR, "a_fit_resumed_after_any_pass_takes_the_same_path"),
     ("W12 the manual shows what does not exist", HERE, "every_flag_in_the_readme_exists"),
+    (
+        "W13 random starts differ from run to run",
+        "engine/src/explore/tournament/tests.rs",
+        "the_seed_decides_and_a_saved_state_goes_on_the_same_way",
+    ),
+    (
+        "W13 coordinates of random starts hang together",
+        "engine/src/explore/sample.rs",
+        "axes_are_independent_and_the_seed_decides",
+    ),
+    (
+        "W14 units or an offset of y decide how warm a start is",
+        "engine/src/hybrid/warm_up/tests.rs",
+        "a_warm_start_is_one_whatever_the_units_and_the_offset_of_y",
+    ),
     ("W14 an offset of y decides how warm a start is", HERE, "an_offset_of_y_changes_the_offset_only"),
     ("weights, degrees of freedom, covariance: points left out are counted", HERE, "rows_left_out_count_nowhere"),
     ("weights, degrees of freedom, covariance: rss under a loss", HERE, "sigma_loss_and_mask_act_in_every_pass"),
@@ -65,6 +80,8 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("caches confuse models of the same shape", HERE, "fits_at_the_same_time_do_not_meet"),
     ("results differ from run to run", "tests/parity.rs", "a_fit_stopped_early_has_the_same_bits_everywhere"),
     ("options that are documented and not read", "tests/bad_inputs.rs", "each_is_refused_with_one_clear_message"),
+    ("results differ from run to run: random numbers", "tests/parity.rs", "every_method_has_the_same_bits_everywhere"),
+    ("a loss acts in some methods only", "tests/parity.rs", "every_loss_has_the_same_bits_everywhere"),
     ("NaN in JSON", "coordinator/src/report/result.rs", "what_is_not_finite_is_null"),
 ];
 

@@ -17,6 +17,10 @@ const WAYS: &[&[&str]] = &[
 ];
 
 fn check(extra: &[&str]) {
+    check_ways(WAYS, extra);
+}
+
+fn check_ways(ways: &[&[&str]], extra: &[&str]) {
     let folder = folder();
     let data = folder.path().join("decay.csv");
     // 31 tiles, the last one cut short inside a row of lanes
@@ -28,7 +32,7 @@ fn check(extra: &[&str]) {
     };
     let alone = run("alone", &["--threads", "1"]);
     assert_eq!(alone.result["n_points"], 30 * 2_048 + 1_001);
-    for (k, way) in WAYS.iter().enumerate() {
+    for (k, way) in ways.iter().enumerate() {
         let other = run(&format!("way{k}"), way);
         assert_eq!(other.parameters(), alone.parameters(), "{way:?} {extra:?}");
         assert_eq!(other.covariance(), alone.covariance(), "{way:?} {extra:?}");
@@ -55,6 +59,28 @@ fn check(extra: &[&str]) {
 #[test]
 fn a_converged_fit_has_the_same_bits_everywhere() {
     check(&[]);
+}
+
+/// One way of each kind is enough where only the minimizer differs.
+const FEW_WAYS: &[&[&str]] = &[&["--threads", "3"], &["--workers", "2", "--placement", "scattered"]];
+
+#[test]
+fn every_method_has_the_same_bits_everywhere() {
+    const BOX: [&str; 2] = ["--bounds", "a=0:9,b=0:9,c=-2:3"];
+    for method in
+        [&["--method", "lm"][..], &["--method", "trf"], &["--method", "global", BOX[0], BOX[1]], &["--starts", "5"]]
+    {
+        check_ways(FEW_WAYS, method);
+        check_ways(FEW_WAYS, &[method, &["--max-passes", "4"]].concat());
+    }
+}
+
+#[test]
+fn every_loss_has_the_same_bits_everywhere() {
+    for loss in ["soft_l1", "huber", "cauchy", "arctan", "tukey"] {
+        check_ways(FEW_WAYS, &["--loss", loss, "--loss-scale", "0.05"]);
+        check_ways(FEW_WAYS, &["--loss", loss, "--loss-scale", "mad", "--max-passes", "6"]);
+    }
 }
 
 /// A converged fit hides differences: the minimum attracts. One that is stopped on its way does not.

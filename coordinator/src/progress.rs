@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use nlsq_engine::summary::Phase;
 use serde_json::json;
 
 use crate::clock::Utc;
@@ -111,6 +112,15 @@ fn rate(record: &PassRecord) -> String {
     if record.seconds > 0.0 { format!("{:.1}", record.points as f64 / record.seconds / 1e6) } else { "-".into() }
 }
 
+/// What a pass asks for that evaluates no cost.
+fn beside_the_point(phase: Phase) -> Option<&'static str> {
+    match phase {
+        Phase::Scale => Some("median of the residuals, for the scale of the loss"),
+        Phase::Finish => Some("scores, for the sandwich covariance"),
+        _ => None,
+    }
+}
+
 impl<W: Write> Observer for PlainLines<W> {
     fn started(&mut self, about: &About) {
         self.line(&summary(about));
@@ -125,6 +135,10 @@ impl<W: Write> Observer for PlainLines<W> {
 
     fn iteration(&mut self, record: &PassRecord) {
         let it = &record.iteration;
+        if let Some(asked) = beside_the_point(it.phase) {
+            let (seconds, rate) = (record.seconds, rate(record));
+            return self.line(&format!("pass {:>4}  {asked:<56}  {seconds:.3} s, {rate} M points/s", it.pass));
+        }
         let rejected = if it.accepted { "" } else { "  (step rejected)" };
         self.line(&format!(
             "pass {:>4}  cost {:<16}  gradient {:<9.2e}  step {:<9.2e}  {:.3} s, {} M points/s{rejected}",
@@ -293,6 +307,9 @@ mod tests {
         let mut lines = PlainLines { sink: Vec::new(), pace: Pace::default() };
         lines.loading(10, 10);
         lines.iteration(&record(2));
+        let mut scale = record(3);
+        scale.iteration = nlsq_engine::summary::Iteration::without_point(3, Phase::Scale);
+        lines.iteration(&scale);
         lines.note(Level::Warn, "worker 3 is gone");
         lines.finished(&outcome());
         let text = String::from_utf8(lines.sink).unwrap();
@@ -300,6 +317,7 @@ mod tests {
             text,
             "read 10 of 10 points (100%)\n\
              pass    2  cost 5                 gradient 5.00e-1    step 2.50e-1    0.125 s, 0.0 M points/s  (step rejected)\n\
+             pass    3  median of the residuals, for the scale of the loss        0.125 s, 0.0 M points/s\n\
              warn: worker 3 is gone\n\
              converged after 9 passes: xtol: step 1e-12 <= 1e-10\n"
         );

@@ -31,7 +31,7 @@ pub(super) fn follow(session: &mut Session<'_>, costing: Costing, summary: &mut 
     let solution = Solution {
         theta: summary.theta.clone(),
         normal: summary.normal.clone(),
-        costing: Costing { loss: costing.loss, ..Costing::default() },
+        costing: Costing { loss: costing.loss, solver: costing.solver, ..Costing::default() },
         variance: scale,
         criticals: criticals(dof, variance),
     };

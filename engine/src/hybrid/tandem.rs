@@ -61,7 +61,7 @@ const CREEP: f64 = 0.01;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Companion {
-    /// When the first is in trouble: after [`PATIENCE`] passes, at least one of them rejected, it is still far from a minimum;
+    /// When the first is in trouble: after 10 passes, at least one of them rejected, it is still far from a minimum;
     /// or it has ended without converging.
     #[default]
     Auto,

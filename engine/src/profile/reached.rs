@@ -48,7 +48,11 @@ impl Reached {
         tangent[j] = held.direction;
         let mut promise = f64::INFINITY;
         // dependent columns: no direction for the others, and the minimizer alone says when they are at their best
-        if let Some(factor) = Cholesky::factor(&a, &others, 0.0) {
+        let factor = match &normal.triangle {
+            Some(triangle) => Cholesky::of_triangle(&triangle.select(&others, 0.0)),
+            None => Cholesky::factor(&a, &others, 0.0),
+        };
+        if let Some(factor) = factor {
             let coupling: Vec<f64> = others.iter().map(|&k| a.get(k, j)).collect();
             for (&k, move_of) in others.iter().zip(factor.solve(&coupling)) {
                 tangent[k] = -held.direction * move_of;
@@ -62,7 +66,11 @@ impl Reached {
             cost: normal.cost,
             tau: (2.0 * (normal.cost - solution.normal.cost).max(0.0) / solution.variance).sqrt(),
             slope: dot(&|k| normal.jtr[k]),
-            curvature: held.direction * dot(&|k| a.get(k, j)),
+            // the same number twice: what J'J gives as a difference of large terms, its root gives as a sum of squares
+            curvature: match &normal.triangle {
+                Some(triangle) => triangle.times(&tangent).iter().map(|v| v * v).sum(),
+                None => held.direction * dot(&|k| a.get(k, j)),
+            },
             theta,
             tangent,
             promise,

@@ -85,7 +85,7 @@ pub(super) fn reduced(normal: &NormalEquations, j: usize) -> NormalEquations {
         n_free: p - 1,
         jtj: pairs.map(|(a, b)| normal.jtj[packed_index(p, a, b)]).collect(),
         jtr: without(&normal.jtr, j),
-        triangle: None,
+        triangle: normal.triangle.as_ref().map(|triangle| triangle.select(&left, 0.0)),
         ..normal.clone()
     }
 }
