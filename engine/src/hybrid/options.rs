@@ -85,6 +85,9 @@ impl Options {
             if self.starts.starts > 1 {
                 return Err(OptionsError::StartsWithGlobal { starts: self.starts.starts });
             }
+            if self.warm_up == WarmUpRule::Always {
+                return Err(OptionsError::GlobalWithWarmUp);
+            }
             Region::between_bounds(parameters)?;
         }
         if self.starts.starts > 1 && self.warm_up == WarmUpRule::Always {

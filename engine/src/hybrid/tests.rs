@@ -296,4 +296,9 @@ fn fewer_passes_than_the_phases_need_are_refused() {
     assert!(options.check(&parameters).unwrap_err().to_string().contains("expected 3 or more"));
     options.minimizer.max_passes = 3;
     assert_eq!(options.check(&parameters), Ok(()));
+    options.starts.starts = 1;
+    options.minimizer.method = crate::minimize::Method::Global;
+    assert_eq!(options.check(&parameters), Ok(()));
+    options.warm_up = WarmUpRule::Always;
+    assert!(options.check(&parameters).unwrap_err().to_string().contains("without a warm-up"));
 }

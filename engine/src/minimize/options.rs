@@ -108,6 +108,10 @@ pub enum OptionsError {
     #[error("{starts} starts compete without a warm-up, found warm_up \"always\"; expected \"auto\" or \"never\"")]
     StartsWithWarmUp { starts: usize },
     #[error(
+        "method global refines its best point without a warm-up, found warm_up \"always\"; expected \"auto\" or \"never\""
+    )]
+    GlobalWithWarmUp,
+    #[error(
         "max_passes = {max_passes}: estimating the scale of the loss takes a pass, finding where to start another, and the point \
          found one more; expected {least} or more"
     )]
