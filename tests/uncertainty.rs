@@ -95,6 +95,28 @@ fn errors_intervals_and_correlations_are_those_of_scipy() {
     assert!(warnings.contains("residuals are larger than sigma says, 3.137 of it"), "{warnings}");
 }
 
+/// Weights below 0 count as they are; who evaluated the points is named whether or not they were other processes.
+#[test]
+fn under_a_loss_that_bends_down_the_sandwich_keeps_its_bread() {
+    let dir = decay();
+    let job = "--data d.csv --x t --y y --model 'a + 0*t' --p0 a=1 --loss cauchy --loss-scale 0.2 --progress none";
+    let result = fit(dir.path(), &format!("{job} --covariance sandwich --workers 2"), "run");
+    let a = result["parameters"][0]["value"].as_f64().unwrap();
+    let text = fs::read_to_string(dir.path().join("d.csv")).unwrap();
+    let (mut bread, mut filling, mut n) = (0.0, 0.0, 0.0);
+    for row in table(&text).1 {
+        let z = ((a - row[1]) / 0.2).powi(2);
+        bread += (1.0 - z) / (1.0 + z).powi(2);
+        filling += ((a - row[1]) / (1.0 + z)).powi(2);
+        n += 1.0;
+    }
+    let variance = filling / (bread * bread) * n / (n - 1.0);
+    close(&result["parameters"][0]["stderr"], variance.sqrt(), 1e-6);
+    assert_eq!((&result["loss"], &result["loss_scale"]), (&"cauchy".into(), &0.2.into()));
+    assert_eq!(result["workers"], 2);
+    assert!(result["device"].as_str().unwrap().contains("cpu"), "{}", result["device"]);
+}
+
 #[test]
 fn the_sandwich_is_the_sum_over_points() {
     let dir = decay();

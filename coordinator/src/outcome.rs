@@ -3,6 +3,7 @@
 use nlsq_engine::covariance::{CovarianceError, Kind};
 use nlsq_engine::data::source::{DataError, Place};
 use nlsq_engine::health::Health;
+use nlsq_engine::loss::Loss;
 use nlsq_engine::minimize::OptionsError;
 use nlsq_engine::normal::Counts;
 use nlsq_engine::params::ParametersError;
@@ -107,6 +108,8 @@ pub struct Outcome {
     pub sigma: Sigma,
     /// Figures of merit; none where the fit failed.
     pub health: Option<Health>,
+    /// The loss, with the scale that it had at the solution.
+    pub loss: Loss,
     /// Passes over the data.
     pub passes: u64,
     /// Accepted steps.

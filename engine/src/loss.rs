@@ -69,6 +69,11 @@ impl LossKind {
         }
     }
 
+    /// Whether `rho' + 2 z rho''` falls below 0: far points then pull less the farther they are.
+    pub fn bends_down(self) -> bool {
+        matches!(self, LossKind::Cauchy | LossKind::Arctan | LossKind::Tukey)
+    }
+
     /// The scale, in standard deviations of normal noise, at which a fit has 95 % of the efficiency of least squares
     /// (Huber & Ronchetti, Robust Statistics, 2009, 4.5: (E psi')^2 / E psi^2 = 0.95); 1 for the linear loss, which has none.
     pub fn efficient_scale(self) -> f64 {

@@ -104,7 +104,7 @@ pub static KEYS: &[Key] = &[
         .flag("absolute-sigma", ""),
     key("fit", "covariance", Kind::Choice(&["classic", "sandwich"]), "classic",
         "Where standard errors come from: J'J and one variance for all points (classic), or the scatter of the points \
-         themselves (sandwich, HC1; one pass more), which also holds where sigma is wrong or not given, and under a robust \
+         themselves (sandwich, HC1; one pass more, two under cauchy, arctan, tukey), which also holds where sigma is wrong or not given, and under a robust \
          loss").flag("covariance", "KIND"),
     key("fit", "confidence", Kind::Level, "0.95",
         "Level of the confidence intervals").flag("confidence", "LEVEL"),
@@ -170,9 +170,9 @@ pub static KEYS: &[Key] = &[
     key("fit.hybrid", "max_refine_passes", Kind::Count, "as many as are left of max_passes",
         "Passes of one refinement by Gauss-Newton"),
     key("fit.hybrid", "normalization", Kind::Choice(&["auto", "bounds", "p0", "columns", "none"]), "auto",
-        "Units of the parameters for warm-up and second descent: the width of their bounds (auto: where both are          finite, else the start), the start's size, Jacobian columns at the start, or 1"),
+        "Units of the parameters for warm-up and second descent: the width of their bounds (auto: where both are finite, else the start), the start's size, Jacobian columns at the start, or 1"),
     key("fit.hybrid", "second_descent", Kind::Choice(&["auto", "always", "never"]), "auto",
-        "A second descent from the start, answered by the same passes, in a trust region of these units: when the          first is in trouble (auto), from the second pass on, or never"),
+        "A second descent from the start, answered by the same passes, in a trust region of these units: when the first is in trouble (auto), from the second pass on, or never"),
     key("fit.hybrid", "warm_up", Kind::Choice(&["auto", "always", "never"]), "auto",
         "Gradient descent from the start: when refinement stalls or creeps (auto), before refinement, or never"),
     key("fit.hybrid", "warm_up_method", Kind::Choice(&["lbfgs", "adam"]), "lbfgs",
@@ -184,7 +184,7 @@ pub static KEYS: &[Key] = &[
     key("fit.hybrid", "plateau_threshold", Kind::Tolerance, "1e-4",
         "The warm-up ends when a step changes the cost by no more than this part of it; 0 switches the test off"),
     key("fit.hybrid", "gradient_threshold", Kind::Tolerance, "1e-3",
-        "The warm-up ends when the largest cosine between residual and Jacobian columns is no more than this; 0          switches the test off"),
+        "The warm-up ends when the largest cosine between residual and Jacobian columns is no more than this; 0 switches the test off"),
     key("fit.hybrid", "agreement_threshold", Kind::Tolerance, "0.25",
         "The warm-up ends when Gauss-Newton foretold the gain of two steps in a row to this part of it; 0 switches          the test off"),
     key("fit.hybrid", "lbfgs_history", Kind::Count, "10",

@@ -3,12 +3,12 @@
 use nlsq_engine::covariance::{Covariance, CovarianceError, Kind, Variance, covariance, degrees_of_freedom, sandwich};
 use nlsq_engine::data::YStatistics;
 use nlsq_engine::health::Evidence;
+use nlsq_engine::loss::Loss;
 use nlsq_engine::params::Parameter;
 use nlsq_engine::profile::Profile;
-use nlsq_engine::summary::{Phase, Summary};
+use nlsq_engine::summary::{Phase, Status, Summary};
 
 use super::Problem;
-use crate::crew::Crew;
 use crate::outcome::{Outcome, ParameterOutcome, Seconds, Sigma};
 
 /// Where the procedures came to.
@@ -16,6 +16,10 @@ pub(super) struct Solution {
     pub(super) summary: Summary,
     /// The sum of score times score', if it was asked for.
     pub(super) scores: Option<Vec<f64>>,
+    /// What J'J holds too much, under a loss that bends down.
+    pub(super) excess: Option<Vec<f64>>,
+    /// Under which loss the solution was found.
+    pub(super) loss: Loss,
     /// In what the model was evaluated, in words.
     pub(super) precision: String,
     /// Passes of each phase.
@@ -31,12 +35,12 @@ pub(super) struct Solution {
 
 /// The covariance; all unknown where the normal equations are not finite.
 pub(super) fn known(problem: &Problem, solution: &Solution) -> Result<Covariance, CovarianceError> {
-    let Solution { summary, scores, .. } = solution;
+    let Solution { summary, scores, excess, .. } = solution;
     let (parameters, normal, at_bound) = (&problem.parameters, &summary.normal, &summary.at_bound);
     let dof = degrees_of_freedom(normal.counts.used, normal.n_free)?;
     let kind = if scores.is_some() { Kind::Sandwich } else { Kind::Classic };
     let mut known = match scores {
-        Some(scores) => sandwich(parameters, normal, at_bound, scores),
+        Some(scores) => sandwich(parameters, normal, at_bound, scores, excess.as_deref()),
         None => covariance(parameters, normal, at_bound, variance(problem)),
     };
     if known == Err(CovarianceError::NotFinite) {
@@ -59,9 +63,15 @@ fn variance(problem: &Problem) -> Variance {
     if problem.absolute_sigma { Variance::Absolute } else { Variance::Estimated }
 }
 
+/// Who evaluated the points.
+pub(super) struct RanOn {
+    pub(super) device: String,
+    pub(super) workers: usize,
+}
+
 pub(super) fn outcome(
     problem: &Problem,
-    crew: &dyn Crew,
+    ran_on: RanOn,
     statistics: &YStatistics,
     solution: Solution,
     covariance: Covariance,
@@ -75,12 +85,13 @@ pub(super) fn outcome(
         variance: variance(problem),
         loss: problem.options.costing.loss.kind,
         scatter: statistics.m2,
+        converged: solution.summary.status == Status::Converged,
         costs: &solution.costs,
     };
     let found = evidence.normal.is_finite();
     let health = found.then(|| evidence.health());
     let advice = if found { evidence.warnings() } else { Vec::new() };
-    let Solution { summary, phases, sigma, precision, profiles, notes, .. } = solution;
+    let Solution { summary, phases, sigma, precision, profiles, notes, loss, .. } = solution;
     let normal = &summary.normal;
     let dof = covariance.dof;
     let of_model = problem.program.model().warnings().iter().map(|warning| format!("the model: {warning}"));
@@ -106,15 +117,16 @@ pub(super) fn outcome(
         confidence: problem.confidence.value(),
         sigma,
         health,
+        loss,
         passes: summary.passes,
         iterations: summary.iterations,
         phases,
         warnings,
         profiles,
         notes,
-        device: crew.device(),
+        device: ran_on.device,
         precision,
-        workers: crew.workers(),
+        workers: ran_on.workers,
         generations: 1,
         seconds,
     }

@@ -116,12 +116,14 @@ fn fit_with(
     let Session { times, phases, passes, costs, .. } = session;
     // the generation ends when nobody can ask it any more
     drop(passes);
-    let (Solved { summary, scores, precision, notes, .. }, profiles) = match solved {
+    let (Solved { summary, scores, excess, costing, precision, notes }, profiles) = match solved {
         Ok(solved) => solved,
         Err(Stop::Aborted) => return Err(crew.lost().into()),
         Err(Stop::Asked(reason)) => return Err(RunError::Interrupted { reason }),
         Err(Stop::Run(error)) => return Err(error),
     };
+    // a crew that has finished has nobody left to name
+    let ran_on = conclude::RanOn { device: crew.device(), workers: crew.workers() };
     if let Err(error) = crew.finish() {
         // The result is complete by its data; a worker that stumbled on its way out takes nothing from it.
         observer.note(Level::Warn, &error.to_string());
@@ -131,7 +133,8 @@ fn fit_with(
         (_, false) => Sigma::Relative,
         (_, true) => Sigma::Absolute,
     };
-    let solution = Solution { summary, scores, precision, phases, costs, sigma, profiles, notes };
+    let loss = costing.loss;
+    let solution = Solution { summary, scores, excess, loss, precision, phases, costs, sigma, profiles, notes };
     let covariance = conclude::known(problem, &solution)?;
     let seconds = Seconds {
         total: began.elapsed().as_secs_f64(),
@@ -140,7 +143,7 @@ fn fit_with(
         reduce: times.total.saturating_sub(times.compute).as_secs_f64(),
         checkpoint: 0.0,
     };
-    Ok(conclude::outcome(problem, crew, &loaded.statistics, solution, covariance, seconds))
+    Ok(conclude::outcome(problem, ran_on, &loaded.statistics, solution, covariance, seconds))
 }
 
 fn about(problem: &Problem, source: &dyn TileSource, crew: &dyn Crew) -> About {
@@ -159,6 +162,8 @@ fn about(problem: &Problem, source: &dyn TileSource, crew: &dyn Crew) -> About {
 struct Solved {
     summary: Summary,
     scores: Option<Vec<f64>>,
+    /// What J'J holds too much, under a loss that bends down.
+    excess: Option<Vec<f64>>,
     costing: Costing,
     /// In what the model was evaluated, in words.
     precision: String,
@@ -180,11 +185,14 @@ fn solve(session: &mut Session<'_>, problem: &Problem, loaded: &Loaded) -> Resul
     match ended {
         Ok(()) => {
             let summary = fit.summary().expect("a fit that asks for nothing more is over");
-            let (scores, costing) = (fit.scores().map(<[f64]>::to_vec), fit.costing());
-            Ok(Solved { summary, scores, costing, precision, notes })
+            let (scores, excess) = (fit.scores().map(<[f64]>::to_vec), fit.excess().map(<[f64]>::to_vec));
+            Ok(Solved { summary, scores, excess, costing: fit.costing(), precision, notes })
         }
         Err(Stop::Asked(reason)) => match fit.interrupt(&reason) {
-            Some(summary) => Ok(Solved { summary, scores: None, costing: fit.costing(), precision, notes }),
+            Some(summary) => {
+                let (scores, excess, costing) = (None, None, fit.costing());
+                Ok(Solved { summary, scores, excess, costing, precision, notes })
+            }
             None => Err(Stop::Asked(reason)),
         },
         Err(stop) => Err(stop),

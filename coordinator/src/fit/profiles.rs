@@ -20,8 +20,11 @@ pub(super) fn follow(session: &mut Session<'_>, costing: Costing, summary: &mut 
         Variance::Absolute => 1.0,
         Variance::Estimated => 2.0 * summary.normal.cost / dof as f64,
     };
-    if summary.status != Status::Converged || scale == 0.0 {
-        let why = if scale == 0.0 { "the fit is exact" } else { "the fit has not converged" };
+    // residuals that are roundings of y: their cost has no digits to follow
+    let rounding = 8.0 * f64::EPSILON;
+    let exact = scale == 0.0 || summary.normal.rss <= rounding * rounding * session.loaded.statistics.m2;
+    if summary.status != Status::Converged || exact {
+        let why = if exact { "the fit is exact" } else { "the fit has not converged" };
         summary.warnings.push(format!("no profile was followed: {why}"));
         return Ok(Vec::new());
     }

@@ -2,6 +2,7 @@
 
 use nlsq_engine::covariance::Kind;
 use nlsq_engine::health::Health;
+use nlsq_engine::loss::LossKind;
 use nlsq_engine::summary::{Phase, Side, Status};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,10 @@ pub struct RunResult {
     pub n_parameters: usize,
     pub dof: u64,
     pub parameters: Vec<ParameterResult>,
+    #[serde(default)]
+    pub loss: LossKind,
+    /// S of the cost: as given, or as estimated last. Null under the linear loss, which has none.
+    pub loss_scale: Option<f64>,
     pub cost: Option<f64>,
     pub rss: Option<f64>,
     pub reduced_chi2: Option<f64>,
@@ -126,6 +131,8 @@ impl From<&Outcome> for RunResult {
             n_parameters: outcome.n_free,
             dof: outcome.dof,
             parameters: outcome.parameters.iter().map(ParameterResult::from).collect(),
+            loss: outcome.loss.kind,
+            loss_scale: finite(outcome.loss.scale).filter(|_| outcome.loss.kind != LossKind::Linear),
             cost: finite(outcome.cost),
             rss: finite(outcome.rss),
             reduced_chi2: finite(outcome.reduced_chi2),
@@ -202,6 +209,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::outcome::Seconds;
     use nlsq_engine::health::{Component, Identifiability};
+    use nlsq_engine::loss::Loss;
     use nlsq_engine::normal::Counts;
 
     /// An outcome with awkward numbers.
@@ -241,6 +249,7 @@ pub(crate) mod tests {
             correlation: vec![Some(1.0), None, None, None, None, None, None, None, None],
             confidence: 0.95,
             sigma: Sigma::Relative,
+            loss: Loss { kind: LossKind::Cauchy, scale: 0.25 },
             health: Some(Health {
                 identifiability: Identifiability {
                     rank: 1,
@@ -299,6 +308,8 @@ pub(crate) mod tests {
             "n_parameters",
             "dof",
             "parameters",
+            "loss",
+            "loss_scale",
             "cost",
             "rss",
             "reduced_chi2",

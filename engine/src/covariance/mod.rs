@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! classic    covariance = s^2 (J'J)^-1,   s^2 = 2 cost / dof   or 1
-//! sandwich   covariance = (J'J)^-1 B (J'J)^-1 n / dof,   B = sum g g'   ([`fn@sandwich`])
+//! sandwich   covariance = A^-1 B A^-1 n / dof,   B = sum g g'   ([`fn@sandwich`])
 //! ```
 //!
 //! over the free parameters that no bound holds. All work is done in columns of length 1, so units do not matter: with
@@ -123,18 +123,25 @@ pub fn covariance(
 }
 
 /// The sandwich covariance at the solution. The normal equations must hold the exact curvature of the loss
-/// ([`crate::kernel::Curvature::Exact`]): A is the derivative of the gradient. `scores` is B = sum g_i g_i' over the free parameters, packed as J'J is.
+/// ([`crate::kernel::Curvature::Exact`]). `scores` is B = sum g_i g_i' over the free parameters, packed as J'J is. `excess` is
+/// what J'J holds too much where the loss bends down ([`crate::kernel::Curvature::Excess`]), packed alike: without it A would
+/// not be the derivative of the gradient, and the standard errors too small. Where nothing positive is left, A keeps it,
+/// and a warning says so.
 pub fn sandwich(
     parameters: &Parameters,
     normal: &NormalEquations,
     at_bound: &[Option<Side>],
     scores: &[f64],
+    excess: Option<&[f64]>,
 ) -> Result<Covariance, CovarianceError> {
     let solution = Solution::new(parameters, normal, at_bound)?;
-    if scores.iter().any(|value| !value.is_finite()) {
+    if scores.iter().chain(excess.into_iter().flatten()).any(|value| !value.is_finite()) {
         return Err(CovarianceError::NotFinite);
     }
-    let inverse = solution.inverse();
+    let (bread, warning) = sandwich::bread(normal, excess, &solution.moving);
+    let solution = Solution { normal: &bread, ..solution };
+    let mut inverse = solution.inverse();
+    inverse.warnings.extend(warning);
     let spread = sandwich::spread(&inverse, scores, normal.n_free, &solution.moving);
     let factor = normal.counts.used as f64 / solution.dof as f64;
     let variance = solution.estimated_variance();

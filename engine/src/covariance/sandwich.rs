@@ -1,7 +1,8 @@
 //! The sandwich: standard errors that hold when the scatter is not what sigma says, or differs from point to point.
 //!
 //! ```text
-//! covariance = A^-1 B A^-1 n/(n - p),   A = J'J under the loss,   B = sum_i g_i g_i',   g_i = rho'(z_i) r_i grad r_i
+//! covariance = A^-1 B A^-1 n/(n - p),   A = sum_i w_i grad r_i grad r_i',   w_i = rho'(z_i) + 2 z_i rho''(z_i),
+//!                                       B = sum_i g_i g_i',                 g_i = rho'(z_i) r_i grad r_i
 //! ```
 //!
 //! The gradient of the cost is the sum of the scores g_i, and B estimates its covariance from the scores themselves instead
@@ -9,10 +10,35 @@
 //! with the correction HC1 (White, Econometrica 48 (1980) 817; MacKinnon and White, J. Econometrics 29 (1985) 305). It does
 //! not make up for residuals that are correlated from point to point.
 
-use crate::linalg::Symmetric;
-use crate::normal::packed_index;
+use crate::linalg::{Cholesky, Symmetric};
+use crate::normal::{NormalEquations, packed_index};
 
 use super::inverse::{Inverse, unit};
+
+/// The normal equations whose J'J is A: under a loss that bends down, w_i below 0 counts in A as it is, where a minimizer
+/// takes 0 for it. Where that leaves no positive matrix over `moving`, the normal equations as they are, and a warning.
+pub(super) fn bread(
+    normal: &NormalEquations,
+    excess: Option<&[f64]>,
+    moving: &[usize],
+) -> (NormalEquations, Option<String>) {
+    let at = |j: usize| packed_index(normal.n_free, j, j);
+    // what rounding hides is left where it is, and with it the triangle of J
+    let felt = |excess: &&[f64]| moving.iter().any(|&j| excess[at(j)] > 4.0 * f64::EPSILON * normal.jtj[at(j)]);
+    let Some(excess) = excess.filter(felt) else { return (normal.clone(), None) };
+    assert_eq!(excess.len(), normal.jtj.len(), "the excess is a packed triangle over the free parameters");
+    let jtj = normal.jtj.iter().zip(excess).map(|(all, excess)| all - excess).collect();
+    let bread = NormalEquations { jtj, triangle: None, ..normal.clone() };
+    let length = |a: usize| unit(normal.entry(moving[a], moving[a]).sqrt());
+    let entry = |a: usize, b: usize| bread.entry(moving[a], moving[b]) / length(a) / length(b);
+    let all: Vec<usize> = (0..moving.len()).collect();
+    if Cholesky::factor(&Symmetric::from_fn(moving.len(), entry), &all, 0.0).is_some() {
+        return (bread, None);
+    }
+    let warning = "too many points lie where the loss bends down: the standard errors count their curvature as 0 and are too small; \
+                   give a larger --loss-scale";
+    (normal.clone(), Some(warning.into()))
+}
 
 /// `C^-1 (N^-1 B N^-1) C^-1`, what stands in place of C^-1: both slices of bread and the filling in columns of length 1.
 /// `scores` is B over all `n_free` parameters, packed as J'J is.

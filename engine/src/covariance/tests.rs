@@ -154,7 +154,7 @@ fn the_sandwich_is_whites_estimate_point_by_point() {
     let residuals = [0.5, -0.25, 1.0, -1.5, 2.0, -3.0];
     let line = normal(&[ONES, RAMP], 0.5 * crate::linalg::dot(&residuals, &residuals));
     let free = parameters(&[false, true, false]);
-    let c = sandwich(&free, &line, &[None; 2], &scores(&[ONES, RAMP], &residuals)).unwrap();
+    let c = sandwich(&free, &line, &[None; 2], &scores(&[ONES, RAMP], &residuals), None).unwrap();
     // theta moves by w_i e_i for an error e_i of point i, with the rows of (J'J)^-1 J' as w
     let weights = |i: usize| [(55.0 - 15.0 * RAMP[i]) / 105.0, (-15.0 + 6.0 * RAMP[i]) / 105.0];
     for (a, b, at) in [(0, 0, 0), (0, 1, 2), (1, 0, 6), (1, 1, 8)] {
@@ -171,7 +171,7 @@ fn equal_scatter_makes_the_sandwich_classic() {
     // residuals of one size everywhere: B = r^2 J'J
     let line = normal(&[ONES, RAMP, SQUARE], 0.5 * 6.0 * 0.25);
     let free = parameters(&[false; 3]);
-    let robust = sandwich(&free, &line, &[None; 3], &scores(&[ONES, RAMP, SQUARE], &[0.5; 6])).unwrap();
+    let robust = sandwich(&free, &line, &[None; 3], &scores(&[ONES, RAMP, SQUARE], &[0.5; 6]), None).unwrap();
     let classic = covariance(&free, &line, &[None; 3], Variance::Estimated).unwrap();
     for (robust, classic) in robust.matrix.iter().zip(&classic.matrix) {
         assert!((robust - classic).abs() < 1e-11 * classic.abs(), "{robust} {classic}");
@@ -184,19 +184,24 @@ fn the_sandwich_knows_no_more_of_a_parameter_than_the_data() {
     let residuals = [0.5, -0.25, 1.0, -1.5, 2.0, -3.0];
     let free = parameters(&[false; 3]);
     let found = |at_bound: &[Option<Side>]| {
-        sandwich(&free, &normal(&columns, 1.0), at_bound, &scores(&columns, &residuals)).unwrap()
+        sandwich(&free, &normal(&columns, 1.0), at_bound, &scores(&columns, &residuals), None).unwrap()
     };
     let c = found(&[None; 3]);
     assert_eq!((c.rank, c.stderr[0], c.stderr[2]), (2, None, None));
     assert!(c.stderr[1].is_some() && c.warnings[0].contains("a and c are not determined separately"));
     let held = found(&[None, None, Some(Side::Min)]);
     assert_eq!((held.rank, held.stderr[2], held.matrix[8]), (2, None, 0.0));
-    let alone =
-        sandwich(&parameters(&[false; 2]), &normal(&columns[..2], 1.0), &[None; 2], &scores(&columns[..2], &residuals));
+    let alone = sandwich(
+        &parameters(&[false; 2]),
+        &normal(&columns[..2], 1.0),
+        &[None; 2],
+        &scores(&columns[..2], &residuals),
+        None,
+    );
     // one degree of freedom more without the parameter at its bound
     let ratio = held.matrix[4] / alone.unwrap().matrix[3];
     assert!((ratio - 4.0 / 3.0).abs() < 1e-13, "{ratio}");
-    let refused = sandwich(&free, &normal(&columns, 1.0), &[None; 3], &[f64::INFINITY; 6]);
+    let refused = sandwich(&free, &normal(&columns, 1.0), &[None; 3], &[f64::INFINITY; 6], None);
     assert_eq!(refused, Err(CovarianceError::NotFinite));
 }
 
@@ -215,4 +220,23 @@ fn variances_outside_the_range_of_floats_are_said_and_the_errors_are_right() {
     // no scatter at all is no such case
     let exact = covariance(&parameters(&[false]), &normal(&[RAMP], 0.0), &[None], Variance::Estimated).unwrap();
     assert_eq!((exact.stderr[0], exact.warnings.len()), (Some(0.0), 0));
+}
+
+#[test]
+fn what_a_loss_bends_down_is_taken_off_the_bread() {
+    let residuals = [0.5, -0.25, 1.0, -1.5, 2.0, -3.0];
+    let (free, line) = (parameters(&[false; 2]), normal(&[ONES, RAMP], 1.0));
+    let b = scores(&[ONES, RAMP], &residuals);
+    let found = |excess: &[f64]| sandwich(&free, &line, &[None; 2], &b, Some(excess)).unwrap();
+    let plain = sandwich(&free, &line, &[None; 2], &b, None).unwrap();
+    assert_eq!(found(&[0.0; 3]), plain);
+    // a quarter less curvature in every direction: errors of 4/3
+    let quarter: Vec<f64> = line.jtj.iter().map(|value| value / 4.0).collect();
+    for (more, plain) in found(&quarter).matrix.iter().zip(&plain.matrix) {
+        assert!((more / plain - 16.0 / 9.0).abs() < 1e-12, "{more} {plain}");
+    }
+    // nothing positive would be left
+    let kept = found(&line.jtj);
+    assert_eq!(kept.matrix, plain.matrix);
+    assert!(kept.warnings[0].contains("--loss-scale"), "{:?}", kept.warnings);
 }

@@ -72,6 +72,8 @@ pub struct Evidence<'a> {
     pub loss: LossKind,
     /// Scatter of y about its mean, `sum w (y - mean)^2`, w = 1/sigma^2.
     pub scatter: f64,
+    /// Whether the fit has converged: what residuals say elsewhere is about the way there.
+    pub converged: bool,
     /// Cost found by each pass, as far as they were counted the same way; NaN where the model was not finite.
     pub costs: &'a [f64],
 }
@@ -105,7 +107,7 @@ impl Evidence<'_> {
             advice::conditioning(&health, self.digits(&health), self.normal.triangle.is_some()),
             advice::correlations(self.parameters, self.covariance),
             advice::chi_square(self),
-            self.whiteness().and_then(Whiteness::warning),
+            self.whiteness().filter(|_| self.converged).and_then(Whiteness::warning),
         ];
         findings.into_iter().flatten().collect()
     }

@@ -48,6 +48,7 @@ impl Fit {
             variance,
             loss: LossKind::Linear,
             scatter: 1.0,
+            converged: true,
             costs: &[9.0, 2.0, 1.0],
         };
         (evidence.health(), evidence.warnings())

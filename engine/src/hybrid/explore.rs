@@ -60,7 +60,8 @@ impl Hybrid {
         let max_passes = self.options.minimizer.max_passes.saturating_sub(self.passes).max(1);
         let costing = double(self.costing);
         if self.options.minimizer.method == Method::Global {
-            let most = (max_passes as f64 * GLOBAL_SHARE) as u64;
+            // the first population is a pass before the first generation, and the fit from its best point needs one
+            let most = ((max_passes as f64 * GLOBAL_SHARE) as u64).min(max_passes.saturating_sub(2));
             let global = &self.options.global;
             let options = GlobalOptions { generations: global.generations.min(most), ..global.clone() };
             let evolution = Evolution::new(&parameters, options, costing).expect("the options were checked for bounds");

@@ -39,7 +39,8 @@ pub use preset::Preset;
 pub use tandem::Companion;
 
 use crate::explore::Standing;
-use crate::kernel::{Answer, Costing, Curvature, Precision, Question, Request};
+use crate::kernel::{Answer, Costing, Curvature, Precision, Question, Request, Solver};
+use crate::loss::LossKind;
 use crate::minimize::{Minimizer, Rise};
 use crate::params::Parameters;
 use crate::procedure::Procedure;
@@ -80,6 +81,8 @@ pub struct Hybrid {
     /// The solution, once there is one.
     solution: Option<Summary>,
     scores: Option<Vec<f64>>,
+    /// What J'J holds too much at the solution, under a loss that bends down.
+    excess: Option<Vec<f64>>,
     last: Option<Iteration>,
     notes: Vec<String>,
 }
@@ -131,6 +134,7 @@ impl Hybrid {
             standing: None,
             solution: None,
             scores: None,
+            excess: None,
             last: None,
             notes: Vec::new(),
         };
@@ -168,6 +172,12 @@ impl Hybrid {
     /// The sum over points of score times score' at the solution, if [`Options::scores`] asked for it.
     pub fn scores(&self) -> Option<&[f64]> {
         self.scores.as_deref()
+    }
+
+    /// What J'J holds too much at the solution ([`Curvature::Excess`]), packed alike; `None` unless there are scores under a
+    /// loss that bends down.
+    pub fn excess(&self) -> Option<&[f64]> {
+        self.excess.as_deref()
     }
 
     /// What was decided since the last call, for the log.
@@ -343,11 +353,29 @@ impl Hybrid {
     fn finish(&mut self, solution: Summary) {
         let wanted = self.options.scores && solution.normal.is_finite();
         self.stage = if wanted { Stage::Finish } else { Stage::Over };
-        let mut solution = Summary { passes: self.passes, ..self.compared(solution) };
+        let mut solution = Summary { passes: self.passes, ..self.compared(self.within(solution)) };
         if solution.status == Status::MaxPasses && self.passes_left() == 0 {
             solution.reason = format!("max_passes: all {} passes are used", self.passes);
+        } else if let (Status::MaxPasses, Some(most)) = (solution.status, self.options.max_refine_passes) {
+            solution.reason = format!("max_refine_passes: all {most} passes of a refinement are used");
         }
         self.solution = Some(solution);
+    }
+
+    /// Where no more points lie within the scale of a loss that lets go of those beyond than there are parameters, nothing
+    /// pulls: that the gradient is 0 there is no convergence.
+    fn within(&self, solution: Summary) -> Summary {
+        let scale = self.costing.loss.scale;
+        let counts = solution.normal.counts.used.saturating_sub(solution.normal.n_free as u64) as f64;
+        let all_beyond = scale * scale / 6.0 * counts;
+        let let_go = self.costing.loss.kind == LossKind::Tukey && solution.normal.cost >= (1.0 - 1e-12) * all_beyond;
+        if !(let_go && solution.status == Status::Converged) {
+            return solution;
+        }
+        let reason = format!(
+            "hardly a point lies within the scale of the loss, {scale:.4e}, so nothing pulls: give a larger --loss-scale or a better start"
+        );
+        Summary { status: Status::Stalled, reason, ..solution }
     }
 
     /// Leaves a stage that is over.
@@ -377,7 +405,12 @@ impl Procedure for Hybrid {
             Stage::Refine(stage) => stage.demand(),
             Stage::Finish => {
                 let solution = self.solution.as_ref().expect("a fit finishes at its solution");
-                Some(Request { question: Question::Scores(solution.theta.clone()), costing: double(self.costing) })
+                let (theta, costing) = (solution.theta.clone(), double(self.costing));
+                if self.excess.is_none() && costing.loss.kind.bends_down() {
+                    let costing = Costing { curvature: Curvature::Excess, solver: Solver::Normal, ..costing };
+                    return Some(Request::linearize(theta, costing));
+                }
+                Some(Request { question: Question::Scores(theta), costing })
             }
             Stage::Over => None,
         }
@@ -397,6 +430,10 @@ impl Procedure for Hybrid {
                     self.rescue(None);
                 }
                 last
+            }
+            (Stage::Finish, answer @ Answer::Linearized(_)) => {
+                self.excess = Some(answer.into_normal().jtj);
+                Some(Iteration::without_point(self.passes, Phase::Finish))
             }
             (Stage::Finish, Answer::Scores(scores)) => {
                 self.scores = Some(scores);

@@ -64,7 +64,7 @@ pub struct Options {
     /// Passes of one refinement, at most; none: as many as are left of `max_passes`.
     pub max_refine_passes: Option<u64>,
     /// Ask for the sum of score times score' at the solution: the sandwich covariance needs it. One pass more, beyond
-    /// `max_passes`.
+    /// `max_passes`; two under a loss that bends down.
     pub scores: bool,
     /// Several starts that compete. Not with [`Method::Global`].
     pub starts: StartsOptions,
@@ -85,10 +85,18 @@ impl Options {
             if self.starts.starts > 1 {
                 return Err(OptionsError::StartsWithGlobal { starts: self.starts.starts });
             }
+            if self.warm_up == WarmUpRule::Always {
+                return Err(OptionsError::GlobalWithWarmUp);
+            }
             Region::between_bounds(parameters)?;
         }
         if self.starts.starts > 1 && self.warm_up == WarmUpRule::Always {
             return Err(OptionsError::StartsWithWarmUp { starts: self.starts.starts });
+        }
+        let begun = self.starts.starts > 1 || self.minimizer.method == Method::Global;
+        let least = 1 + u64::from(begun) + u64::from(self.scale == ScaleRule::Mad);
+        if (1..least).contains(&self.minimizer.max_passes) {
+            return Err(OptionsError::FewPasses { max_passes: self.minimizer.max_passes, least });
         }
         self.warming.check()?;
         self.minimizer.check(parameters, &self.costing.loss)

@@ -136,6 +136,20 @@ fn scores_are_asked_for_once_at_the_solution() {
     assert_eq!(last.question, Question::Scores(summary.theta.clone()));
     assert_eq!(summary.passes as usize, points.asked.len());
     assert_eq!(fit.iteration().unwrap().phase, Phase::Finish);
+    // the derivative of the gradient, weights below 0 included
+    let mut curvature = [0.0; 3];
+    for (t, y) in points.tile.x[0].iter().zip(points.tile.y.iter()) {
+        let r = summary.theta[0] + summary.theta[1] * t - y;
+        let weight = (1.0 - r * r) / (1.0 + r * r).powi(2);
+        for (sum, factor) in curvature.iter_mut().zip([1.0, t, t * t]) {
+            *sum += weight * factor;
+        }
+    }
+    let excess = fit.excess().unwrap();
+    assert!(excess[0] > 0.0);
+    for ((all, excess), expected) in summary.normal.jtj.iter().zip(excess).zip(curvature) {
+        assert!((all - excess - expected).abs() < 1e-12 * all, "{all} {excess} {expected}");
+    }
     // by hand: sum of (rho' r)^2 t_j t_k
     let mut expected = [0.0; 3];
     for (t, y) in points.tile.x[0].iter().zip(points.tile.y.iter()) {
@@ -249,4 +263,42 @@ fn a_warm_up_before_a_tournament_is_refused_as_no_start_would_have_it() {
     options.starts.starts = 5;
     let message = options.check(&parameters).unwrap_err().to_string();
     assert_eq!(message, "5 starts compete without a warm-up, found warm_up \"always\"; expected \"auto\" or \"never\"");
+}
+
+#[test]
+fn a_loss_that_has_let_go_of_every_point_has_not_converged() {
+    let mut points = line_with_outliers(300, 3);
+    let mut options = robust(LossKind::Tukey, ScaleRule::Given);
+    options.costing.loss.scale = 1e-9;
+    let summary = points.fit(&[30.0, 0.5], options, 1.0).summary().unwrap();
+    assert_eq!(summary.status, Status::Stalled, "{}", summary.reason);
+    assert!(summary.reason.contains("--loss-scale"), "{}", summary.reason);
+}
+
+#[test]
+fn the_reason_names_the_limit_that_ended_a_refinement() {
+    let mut points = line_with_outliers(300, 3);
+    let options = Options { max_refine_passes: Some(2), ..robust(LossKind::Cauchy, ScaleRule::Given) };
+    let summary = points.fit(&[30.0, 0.5], options, 1.0).summary().unwrap();
+    assert_eq!(summary.status, Status::MaxPasses);
+    assert_eq!(summary.reason, "max_refine_passes: all 2 passes of a refinement are used");
+}
+
+#[test]
+fn fewer_passes_than_the_phases_need_are_refused() {
+    let parameter = Parameter { name: "a".into(), start: 0.0, min: -1.0, max: 1.0, fixed: false };
+    let parameters = Parameters::new(vec![parameter]).unwrap();
+    let mut options = robust(LossKind::Tukey, ScaleRule::Mad);
+    options.minimizer.max_passes = 1;
+    assert!(options.check(&parameters).unwrap_err().to_string().contains("expected 2 or more"));
+    options.starts.starts = 3;
+    options.minimizer.max_passes = 2;
+    assert!(options.check(&parameters).unwrap_err().to_string().contains("expected 3 or more"));
+    options.minimizer.max_passes = 3;
+    assert_eq!(options.check(&parameters), Ok(()));
+    options.starts.starts = 1;
+    options.minimizer.method = crate::minimize::Method::Global;
+    assert_eq!(options.check(&parameters), Ok(()));
+    options.warm_up = WarmUpRule::Always;
+    assert!(options.check(&parameters).unwrap_err().to_string().contains("without a warm-up"));
 }

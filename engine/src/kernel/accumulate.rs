@@ -63,6 +63,11 @@ pub fn correct(costing: &Costing, r: f64) -> Corrected {
     let curvature = match costing.curvature {
         Curvature::Exact => rho1 + 2.0 * rho2 * z,
         Curvature::Majorant => rho1,
+        Curvature::Excess => {
+            let excess = (f64::EPSILON - (rho1 + 2.0 * rho2 * z)).max(0.0);
+            let root = crate::math::sqrt(excess);
+            return Corrected { rho: loss.scale * loss.scale * rho, residual: 0.0, jacobian: root };
+        }
     };
     let curvature = if curvature < f64::EPSILON { f64::EPSILON } else { curvature };
     let root = crate::math::sqrt(curvature);

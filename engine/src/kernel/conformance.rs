@@ -90,6 +90,7 @@ fn check(backend: &dyn Backend, expression: &str, loss: Loss, n: usize, weighted
         plain,
         Costing { precision: Precision::F32, ..plain },
         Costing { curvature: Curvature::Majorant, solver: Solver::Tsqr, ..plain },
+        Costing { curvature: Curvature::Excess, ..plain },
     ];
     for (question, costing) in [0, 1].iter().flat_map(|_| &questions).flat_map(|q| costings.map(|c| (q, c))) {
         let request = Request { question: question.clone(), costing };
@@ -248,7 +249,7 @@ fn the_triangle_of_a_tile_is_the_root_of_its_normal_equations() {
     let program = Program::new(model(MODELS[0]), vec![0, 1, 2]);
     let tile = tile(3_000, true);
     let loss = Loss { kind: LossKind::Cauchy, scale: 0.3 };
-    for curvature in [Curvature::Exact, Curvature::Majorant] {
+    for curvature in [Curvature::Exact, Curvature::Majorant, Curvature::Excess] {
         let costing = Costing { loss, curvature, solver: Solver::Tsqr, ..Costing::default() };
         let request = Request::linearize(vec![1.3, 0.7, 0.4], costing);
         let sums = Blocks::new().evaluator(&program).evaluate(&request, &tile);

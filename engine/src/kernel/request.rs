@@ -42,6 +42,9 @@ pub enum Curvature {
     /// `rho'`, at least eps: that of the parabola in r that touches the loss at r and lies above it everywhere (iteratively
     /// reweighted least squares; Holland & Welsch, Commun. Stat. A 6 (1977) 813). A step of it never goes too far.
     Majorant,
+    /// `eps - (rho' + 2 z rho'')` where that is above 0, and no gradient: what [`Curvature::Exact`] adds to the derivative of
+    /// the gradient under a loss that bends down. The sandwich takes it off again.
+    Excess,
 }
 
 /// In what form a linearising pass sums J.

@@ -107,6 +107,15 @@ pub enum OptionsError {
     Zero { name: &'static str },
     #[error("{starts} starts compete without a warm-up, found warm_up \"always\"; expected \"auto\" or \"never\"")]
     StartsWithWarmUp { starts: usize },
+    #[error(
+        "method global refines its best point without a warm-up, found warm_up \"always\"; expected \"auto\" or \"never\""
+    )]
+    GlobalWithWarmUp,
+    #[error(
+        "max_passes = {max_passes}: estimating the scale of the loss takes a pass, finding where to start another, and the point \
+         found one more; expected {least} or more"
+    )]
+    FewPasses { max_passes: u64, least: u64 },
     #[error("max_passes = 0: at least one pass is needed to evaluate the start")]
     NoPasses,
     #[error("starts = 0: at least one start is needed, p0")]
