@@ -4,6 +4,7 @@ mod precision;
 
 use std::convert::Infallible;
 
+use super::settle::SETTLED;
 use super::*;
 use crate::data::tile::Tile;
 use crate::expr::{Model, Names};
