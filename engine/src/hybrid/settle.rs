@@ -1,8 +1,10 @@
 //! When the estimated scale of a loss has settled.
 //!
 //! The scale is that of the residuals at the minimum, and the minimum depends on the scale: both are found in turn. As long
-//! as the scale changes, the minimum need not be known better than the scale is, so it is sought roughly; once it has settled, it is
-//! sought in full, and the scale is looked at once more. Of PASSES_TABLE
+//! as the scale changes, the minimum need not be known better than the scale is, so it is sought roughly; once it has
+//! settled, it is sought in full, and the scale is looked at once more. Of `scripts/fuzz_fits.py --first 1000 --count 600`
+//! the 85 fits that estimate their scale and end where SciPy does take 21 passes instead of 28 (median), 27 instead of 41
+//! (upper quartile).
 
 use super::scale::Estimate;
 use super::{Hybrid, Status, Summary};

@@ -1,6 +1,7 @@
 //! A fit through its phases, over points in memory.
 
 mod precision;
+mod settle;
 
 use std::convert::Infallible;
 
