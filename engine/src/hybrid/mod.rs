@@ -27,6 +27,7 @@ mod options;
 mod preset;
 mod rescue;
 mod scale;
+mod settle;
 mod tandem;
 pub mod warm_up;
 
@@ -47,15 +48,9 @@ use crate::procedure::Procedure;
 use crate::summary::{Iteration, Phase, Status, Summary};
 use explore::Exploration;
 use rescue::Left;
-use scale::{Estimate, ScaleEstimate};
+use scale::ScaleEstimate;
 use tandem::Tandem;
 use warm_up::{Place, WarmUp};
-
-/// The scale has settled when it changes by no more than this part: four times the error of the median.
-const SETTLED: f64 = 1e-3;
-
-/// Times that the scale is estimated anew, at most.
-const MOST_SCALES: u64 = 30;
 
 /// A fit from start to end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,6 +65,8 @@ pub struct Hybrid {
     iterations: u64,
     /// Scales estimated so far.
     scales: u64,
+    /// The scale has not settled: minima under it are sought roughly.
+    rough: bool,
     /// Whether the warm-up was entered, and why; once that is decided.
     decision: Option<Decision>,
     /// A refinement that was left for a warm-up, and what it had found by then.
@@ -115,6 +112,7 @@ impl Hybrid {
     pub fn new(parameters: &Parameters, options: Options, spread: f64) -> Self {
         let start: Vec<f64> = parameters.iter_free().map(|p| p.start).collect();
         let costing = options.costing;
+        let rough = options.scale == ScaleRule::Mad && !options.minimizer.endless();
         let stage = match options.scale {
             ScaleRule::Given => Stage::Over,
             // with a factor of 4 the window covers a start four times worse than no model at all
@@ -128,6 +126,7 @@ impl Hybrid {
             passes: 0,
             iterations: 0,
             scales: 0,
+            rough,
             decision: None,
             left: None,
             single_passes: 0,
@@ -229,7 +228,7 @@ impl Hybrid {
 
     fn refinement(&self, passes: u64) -> crate::minimize::Options {
         let max_passes = self.options.max_refine_passes.map_or(passes, |most| passes.min(most));
-        self.approaching(crate::minimize::Options { max_passes, ..self.options.minimizer.clone() })
+        self.approaching(self.settling(crate::minimize::Options { max_passes, ..self.options.minimizer.clone() }))
     }
 
     /// A minimizer at a place whose normal equations are known.
@@ -271,61 +270,15 @@ impl Hybrid {
         }
     }
 
+    /// A summary of a fit that could have gone on.
+    fn out_of_passes(&self, solution: Summary) -> Summary {
+        let reason = format!("max_passes: all {} passes are used", self.passes);
+        Summary { status: Status::MaxPasses, reason, ..solution }
+    }
+
     /// A summary of one stage as one of the whole fit.
     fn total(&self, summary: Summary) -> Summary {
         Summary { passes: self.passes, iterations: self.iterations + summary.iterations, ..summary }
-    }
-
-    fn after_scale(&mut self, theta: &[f64], estimate: Estimate) {
-        let factor = self.costing.loss.kind.efficient_scale();
-        let before = self.costing.loss.scale;
-        self.scales += 1;
-        match (estimate, self.solution.take()) {
-            (Estimate::Deviation(deviation), None) => {
-                self.costing.loss.scale = factor * deviation;
-                self.notes.push(format!("loss scale at the start: {:.4e}, from the median of |r|", factor * deviation));
-                self.begin(theta);
-            }
-            (Estimate::Deviation(deviation), Some(solution)) => {
-                let change = (factor * deviation / before - 1.0).abs();
-                if change <= SETTLED {
-                    self.notes.push(format!("loss scale {before:.4e} has settled: it would change by {change:.1e}"));
-                    return self.finish(solution);
-                }
-                if self.scales >= MOST_SCALES || self.passes >= self.options.minimizer.max_passes {
-                    return self.unsettled(solution, change);
-                }
-                self.costing.loss.scale = factor * deviation;
-                self.notes.push(format!("loss scale: {before:.4e} to {:.4e}", factor * deviation));
-                self.refine(&solution.theta);
-            }
-            (Estimate::Zero, Some(mut solution)) => {
-                solution.warnings.push(format!(
-                    "the scale of the loss stays {before:.4e}: half of the points or more are met exactly, so the residuals have no scale of their own; give --loss-scale"
-                ));
-                self.finish(solution);
-            }
-            (_, Some(solution)) => self.finish(solution),
-            // whatever keeps the start from having a scale, the minimizer's first pass says more about it
-            (_, None) => {
-                self.notes.push("the residuals at the start have no scale: the loss begins with 1".into());
-                self.costing.loss.scale = 1.0;
-                self.begin(theta);
-            }
-        }
-    }
-
-    /// The scale goes on changing, and no pass is left to follow it.
-    fn unsettled(&mut self, mut solution: Summary, change: f64) {
-        solution.warnings.push(format!(
-            "the scale of the loss has not settled: it would change by {:.2} % again; give --loss-scale",
-            100.0 * change
-        ));
-        if solution.status == Status::Converged {
-            solution.status = Status::Stalled;
-            solution.reason = format!("the scale of the loss has not settled after {} estimates", self.scales);
-        }
-        self.finish(solution);
     }
 
     fn after_refine(&mut self, summary: Summary) {

@@ -87,7 +87,11 @@ impl Hybrid {
         if summary.better_than(&left.best) {
             return Some(summary);
         }
-        let Some(mut tandem) = resumed.filter(|_| self.passes_left() > 0) else { return Some(left.best) };
+        let Some(mut tandem) = resumed else { return Some(left.best) };
+        if self.passes_left() == 0 {
+            // it was taken for this summary while it ran: nobody from outside has ended it
+            return Some(self.out_of_passes(left.best));
+        }
         self.notes.push("the refinement that was left stands lower and goes on".into());
         tandem.allow(self.passes_left());
         self.stage = Stage::Refine(tandem);

@@ -14,8 +14,8 @@ use crate::summary::{Iteration, Phase};
 /// The median of |r| of normal noise with standard deviation 1 is 1 over this.
 const NORMAL: f64 = 1.482_602_218_505_602;
 
-/// Windows asked for, at most: those of 16 octaves each that cover all of f64's range.
-const MOST_PASSES: u64 = 130;
+/// Windows asked for, at most: the first, and the one that it says holds the median.
+const MOST_PASSES: u64 = 2;
 
 /// What came of an estimate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ pub(super) enum Estimate {
     NotFinite,
 }
 
-/// Finds the normalised median absolute deviation at one theta, by as few passes as its octave takes to find.
+/// Finds the normalised median absolute deviation at one theta, by one pass, or two if its size was not foreseen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct ScaleEstimate {
     theta: Vec<f64>,
@@ -66,11 +66,11 @@ impl Procedure for ScaleEstimate {
             panic!("the demand was for magnitudes, the answer is {answer:?}")
         };
         self.passes += 1;
-        assert!(self.passes <= MOST_PASSES, "windows follow each other in one direction");
+        assert!(self.passes <= MOST_PASSES, "a window that misses the median says which one holds it");
         self.last = Some(Iteration::without_point(self.passes, Phase::Scale));
         match magnitudes.median() {
             Median::At(median) => self.estimate = Some(Estimate::Deviation(NORMAL * median)),
-            Median::Below(octave) | Median::Above(octave) => self.octave = octave,
+            Median::In(octave) => self.octave = octave,
             Median::Zero => self.estimate = Some(Estimate::Zero),
             Median::NotFinite => self.estimate = Some(Estimate::NotFinite),
         }

@@ -1,9 +1,11 @@
 //! A fit through its phases, over points in memory.
 
 mod precision;
+mod settle;
 
 use std::convert::Infallible;
 
+use super::settle::SETTLED;
 use super::*;
 use crate::data::tile::Tile;
 use crate::expr::{Model, Names};
