@@ -18,15 +18,15 @@
 //!
 //! | second descent | passes | thetas evaluated | minima lost |
 //! |---|---|---|---|
-//! | never | 1,117 + 5,635 | as many | 0 + 17 |
-//! | in trouble (auto) | 1,024 + 4,837 | 1,518 + 7,976 | 0 + 9 |
-//! | always | 937 + 4,535 | 1,820 + 8,883 | 0 + 7 |
+//! | never | 1,117 + 5,667 | as many | 0 + 17 |
+//! | in trouble (auto) | 1,024 + 4,893 | 1,518 + 8,076 | 0 + 9 |
+//! | always | 937 + 4,579 | 1,820 + 8,983 | 0 + 7 |
 //!
 //! So it saves passes and minima, at the price of evaluations: where reading or the network decides, it is a gain; where
 //! computing decides, a difficult fit may take a third longer. A fit that converges within [`PATIENCE`] passes never pays.
 //!
 //! **Warm-up** ([`super::warm_up`]) instead of, or before, all this: always, it loses 2 + 10 minima and takes more
-//! passes (1,555 + 4,936). It is entered where both descents fail, stalled or creeping: that brings two more of the 123 fits to the
+//! passes (1,555 + 4,943). It is entered where both descents fail, stalled or creeping: that brings two more of the 123 fits to the
 //! best minimum known, and none to a worse one.
 
 use std::collections::VecDeque;

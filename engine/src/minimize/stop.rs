@@ -17,6 +17,10 @@ const FLOOR_STEP: f64 = 1e-8;
 /// At the rounding floor: the offset may be so many times the roughness that the cost showed on the way.
 const FLOOR_ROUGHNESS: f64 = 100.0;
 
+/// A residual may be made of roundings while its cost is at most this many times the bound on its rounding: while it is
+/// below about 4e-13 of the model's terms. Lanczos1, exact to 13 digits, has 1e-13.
+const MADE_OF_ROUNDINGS: f64 = 100.0;
+
 /// Short steps and small promises end a fit only where the cosine between residual and columns is below this: a step can
 /// be short for other reasons than a minimum, and a bound nearby can hide what there is to gain.
 const STATIONARY: f64 = 1e-6;
@@ -74,9 +78,12 @@ fn stationary(point: &Point) -> bool {
     point.gradient_norm <= STATIONARY || exact(point)
 }
 
-/// Whether what is left to gain is below the rounding of the cost and the step left would not move theta.
+/// Whether what is left to gain is below the rounding of the cost, the step left would not move theta, and the residual may
+/// be made of roundings: the bound on the cost's rounding has them all act together, and alone it excuses too much where
+/// noise is 1e-8 of the signal.
 fn exact(point: &Point) -> bool {
-    point.attainable <= point.cost_rounding && point.full_length <= FLOOR_STEP * point.theta_length
+    let rounded = point.normal.cost <= MADE_OF_ROUNDINGS * point.cost_rounding;
+    rounded && point.attainable <= point.cost_rounding && point.full_length <= FLOOR_STEP * point.theta_length
 }
 
 /// Whether a point from which no step shows progress is the minimum as far as f64 can tell: its offset is no more than
