@@ -95,6 +95,10 @@ fn write_jobs(write: &dyn Fn(&str, &str)) {
     change("unknown_table.toml", "[fit]", "[fitt]");
     change("wrong_type.toml", "1e-10", "\"small\"");
     change("key_twice.toml", "xtol = 1e-10", "xtol = 1e-10\nxtol = 1e-9");
+    let grouped = |groups: &str| format!("xtol = 1e-10\n[fit.hybrid]\n{groups}");
+    change("group_unknown.toml", "xtol = 1e-10", &grouped("groups = [\"a,c\"]"));
+    change("group_of_one.toml", "xtol = 1e-10", &grouped("groups = [\"a\"]"));
+    change("price_of_nothing.toml", "xtol = 1e-10", &grouped("group_variance = 0.1"));
     change("broken.toml", "xtol = 1e-10", "xtol = = 1");
     change("bad_model.toml", "exp(-b*t)", "exp(-b*t");
     change("no_start.toml", "b = { start = 1.0 }\n", "");
@@ -324,6 +328,9 @@ const CASES: &[Case] = &[
     ("unknown table", "fit unknown_table.toml", &["line 10", "\"fitt\"", "\"fit\""]),
     ("wrong type", "fit wrong_type.toml", &["line 11", "fit.xtol", "expected a finite number", "\"small\""]),
     ("key twice", "fit key_twice.toml", &["key_twice.toml, line 12", "duplicate key"]),
+    ("group of a stranger", "fit group_unknown.toml", &["line 13", "\"c\"", "the parameters are a, b"]),
+    ("group of one", "fit group_of_one.toml", &["line 13", "at least two"]),
+    ("price without groups", "fit price_of_nothing.toml", &["line 13", "fit.hybrid.groups"]),
     ("broken toml", "fit broken.toml", &["broken.toml, line 11"]),
     ("bad model in the file", "fit bad_model.toml", &["never closed"]),
     ("missing start in the file", "fit no_start.toml", &["no start", "\"b\""]),

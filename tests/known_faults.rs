@@ -17,8 +17,7 @@ use nlsq_engine::summary::Status;
 
 use crate::support::numbers;
 
-/// (fault, file, test). Not here: W4 (memory) and W6 (reverse-mode derivatives) are costs, measured by the benches; W9
-/// (a variance of groups added to the cost) is of a part that we have not.
+/// (fault, file, test). Not here: W4 (memory) and W6 (reverse-mode derivatives) are costs, measured by the benches.
 const TABLE: &[(&str, &str, &str)] = &[
     (
         "W1 a rejected first step ends the fit, at the worse point",
@@ -33,6 +32,21 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("W7 bounds by clipping", BOUNDS, "whatever_the_box_the_answer_is_a_constrained_minimum"),
     ("W7 a bound met on the way holds for good", BOUNDS, "a_bound_hit_on_the_way_is_left_again"),
     ("W8 missing rank is hidden", HERE, "dependent_parameters_are_named_and_the_others_keep_their_errors"),
+    (
+        "W9 a variance of groups lacks a factor n in its gradient",
+        "engine/src/penalty.rs",
+        "gradient_and_curvature_are_those_of_the_cost",
+    ),
+    (
+        "W9 its weight depends on the number of points",
+        "tests/groups.rs",
+        "the_same_points_twice_give_the_same_compromise",
+    ),
+    (
+        "W9 unequal groups are cut at wrong places",
+        "engine/src/penalty.rs",
+        "it_is_the_variance_of_each_group_times_half_the_points",
+    ),
     ("W10 success whatever happened", "tests/commands.rs", "ending_without_converging_is_exit_code_3_with_a_result"),
     ("W10 a flat place is called a minimum", HONESTY, "rounding_is_no_excuse_where_columns_depend_on_each_other"),
     ("W11 callbacks are ignored", "tests/stopping.rs", "a_callback_stops_the_fit_at_its_best_point"),

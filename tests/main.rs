@@ -7,6 +7,7 @@ mod bad_inputs;
 mod commands;
 mod explore;
 mod formats;
+mod groups;
 mod ill_conditioned;
 mod ill_scaled;
 mod known_faults;

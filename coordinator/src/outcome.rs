@@ -84,6 +84,8 @@ pub struct Outcome {
     pub dof: u64,
     /// 1/2 S^2 sum rho((r/S)^2).
     pub cost: f64,
+    /// What the spread within groups of parameters adds to the cost that was minimised; none without groups.
+    pub penalty: Option<f64>,
     /// sum r^2, without the loss.
     pub rss: f64,
     /// 2 cost / dof.

@@ -69,6 +69,7 @@ pub mod minimize;
 pub mod models;
 pub mod normal;
 pub mod params;
+pub mod penalty;
 pub mod prediction;
 pub mod procedure;
 pub mod profile;

@@ -13,7 +13,10 @@ use super::{chosen, word_of};
 const SECTION: &str = "fit.hybrid";
 
 /// Keys that mean something for every method; the others are about phases, which only methods hybrid and global have.
-const FOR_EVERY_METHOD: [&str; 3] = ["descent", "trust_region_initial", "regularization"];
+const FOR_EVERY_METHOD: [&str; 5] = ["descent", "trust_region_initial", "regularization", "groups", "group_variance"];
+
+/// Keys that are read with the parameters they name ([`super::groups`]).
+const OF_GROUPS: [&str; 2] = ["groups", "group_variance"];
 
 /// Reads the keys that are set, on top of the preset.
 pub(super) fn read(settings: &Settings, options: &mut Options) -> Result<(), JobError> {
@@ -29,7 +32,7 @@ pub(super) fn read(settings: &Settings, options: &mut Options) -> Result<(), Job
         return Err(settings.error(SECTION, key.name, message));
     }
     chosen(settings, SECTION, "preset", &Preset::NAMES).apply(options);
-    for key in set() {
+    for key in set().filter(|key| !OF_GROUPS.contains(&key.name)) {
         let word = || settings.word(SECTION, key.name);
         match settings.or_default(SECTION, key.name) {
             Value::Number(number) => *number_of(options, key.name) = number,

@@ -5,6 +5,7 @@ pub mod columns;
 pub mod error;
 mod explore;
 pub mod flags;
+mod groups;
 mod hybrid;
 pub mod job_file;
 pub mod keys;
@@ -27,6 +28,7 @@ use nlsq_engine::models::{self, Builtin};
 
 pub use error::JobError;
 pub use flags::JobFlags;
+pub use groups::Groups;
 use parameters::DefaultBounds;
 pub use parameters::{ParameterSetting, Start};
 use settings::Settings;
@@ -74,6 +76,8 @@ pub struct FitSettings {
     pub absolute_sigma: bool,
     /// Level of the confidence intervals.
     pub confidence: Level,
+    /// Groups of parameters whose spread has a price.
+    pub groups: Groups,
     /// Parameters whose profile is followed.
     pub profile: Vec<String>,
     /// Points of a tile.
@@ -233,6 +237,7 @@ impl Job {
             ));
         }
         self.check_profile(settings)?;
+        self.check_groups(settings)?;
         self.check_global(settings)?;
         let auto = self.parameters.iter().find(|p| p.start == Start::Auto);
         if let (Some(parameter), None) = (auto, &self.model.builtin) {
@@ -371,6 +376,7 @@ fn read_fit(settings: &Settings) -> Result<FitSettings, JobError> {
         nonfinite: chosen(settings, "fit", "nonfinite", &NONFINITE),
         absolute_sigma: settings.switch("fit", "absolute_sigma"),
         confidence: Level::new(settings.number("fit", "confidence")).expect("the table lets only such numbers pass"),
+        groups: Groups::read(settings)?,
         profile: settings.list("fit", "profile"),
         tile_points,
         device: chosen(settings, "fit", "device", &DEVICES),

@@ -31,6 +31,8 @@ pub enum Kind {
     Seed,
     /// A list of names.
     Names,
+    /// A list of groups of names, each 'a,b,c'.
+    Groups,
     /// A multiple of the segment length of the kernels.
     TilePoints,
     /// N or MIN..MAX.
@@ -79,6 +81,7 @@ impl Kind {
             Kind::Count => "a whole number, 1 or above".into(),
             Kind::Seed => "a whole number, 0 or above".into(),
             Kind::Names => "a list of names".into(),
+            Kind::Groups => "a list of groups, each \"a,b,c\"".into(),
             Kind::TilePoints => format!("a multiple of {SEGMENT_POINTS}, {SEGMENT_POINTS} to {MOST_TILE_POINTS}"),
             Kind::Workers => "N or MIN..MAX with 1 <= MIN <= MAX".into(),
             Kind::Starts => "'a=1,b=2' or auto".into(),
@@ -99,6 +102,10 @@ impl Kind {
             Kind::Tolerance | Kind::Positive | Kind::LossScale | Kind::Level => {
                 text.trim().parse().ok().and_then(|number| self.check_number(number)).ok_or_else(refuse)
             }
+            Kind::Groups => {
+                let named = text.split(',').all(|name| !name.trim().is_empty());
+                named.then(|| Value::List(vec![text.to_string()])).ok_or_else(refuse)
+            }
             Kind::Names => {
                 let names: Vec<String> = text.split(',').map(|name| name.trim().to_string()).collect();
                 names.iter().all(|name| !name.is_empty()).then_some(Value::List(names)).ok_or_else(refuse)
@@ -114,7 +121,7 @@ impl Kind {
     pub fn read_toml(self, value: &DeValue<'_>) -> Result<Value, String> {
         let refuse = || self.expected();
         match self {
-            Kind::Files | Kind::Columns | Kind::Names => match value {
+            Kind::Files | Kind::Columns | Kind::Names | Kind::Groups => match value {
                 DeValue::String(text) => self.read_text(text),
                 DeValue::Array(items) if !items.is_empty() => {
                     let texts = items.iter().map(|item| item.get_ref().as_str().filter(|text| !text.trim().is_empty()));

@@ -84,6 +84,7 @@ impl Job {
             ("fit", "device") => text(word_of(&DEVICES, fit.device)),
             ("fit", "threads") => fit.threads.map(|threads| Value::Count(threads as u64)),
             ("fit", "tile_points") => Some(Value::Count(fit.tile_points)),
+            ("fit.hybrid", name @ ("groups" | "group_variance")) => fit.groups.value(name),
             ("fit.hybrid", name) => super::hybrid::value(&fit.options, name),
             ("cluster", "workers") => cluster.workers.map(|(min, max)| Value::Workers(min, max)),
             ("cluster", "listen") => cluster.listen.clone().map(Value::Text),

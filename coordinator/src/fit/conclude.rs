@@ -28,6 +28,8 @@ pub(super) struct Solution {
     pub(super) costs: Vec<f64>,
     /// What is known of the standard deviations of the points.
     pub(super) sigma: Sigma,
+    /// The price on the spread of groups at the solution; no part of the summary's cost.
+    pub(super) penalty: f64,
     pub(super) profiles: Vec<Profile>,
     /// What was decided on the way.
     pub(super) notes: Vec<String>,
@@ -91,7 +93,7 @@ pub(super) fn outcome(
     let found = evidence.normal.is_finite();
     let health = found.then(|| evidence.health());
     let advice = if found { evidence.warnings() } else { Vec::new() };
-    let Solution { summary, phases, sigma, precision, profiles, notes, loss, .. } = solution;
+    let Solution { summary, phases, sigma, precision, profiles, notes, loss, penalty, .. } = solution;
     let normal = &summary.normal;
     let dof = covariance.dof;
     let of_model = problem.program.model().warnings().iter().map(|warning| format!("the model: {warning}"));
@@ -105,6 +107,7 @@ pub(super) fn outcome(
         n_free: normal.n_free,
         dof,
         cost: normal.cost,
+        penalty: problem.group_variance.is_some().then_some(penalty),
         rss: normal.rss,
         reduced_chi2: 2.0 * normal.cost / dof as f64,
         residual_stddev: (normal.rss / dof as f64).sqrt(),

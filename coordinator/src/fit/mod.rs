@@ -116,7 +116,7 @@ fn fit_with(
     let Session { times, phases, passes, costs, .. } = session;
     // the generation ends when nobody can ask it any more
     drop(passes);
-    let (Solved { summary, scores, excess, costing, precision, notes }, profiles) = match solved {
+    let (Solved { mut summary, scores, excess, costing, precision, notes }, profiles) = match solved {
         Ok(solved) => solved,
         Err(Stop::Aborted) => return Err(crew.lost().into()),
         Err(Stop::Asked(reason)) => return Err(RunError::Interrupted { reason }),
@@ -134,7 +134,11 @@ fn fit_with(
         (_, true) => Sigma::Absolute,
     };
     let loss = costing.loss;
-    let solution = Solution { summary, scores, excess, loss, precision, phases, costs, sigma, profiles, notes };
+    // from here on the cost is that of the points, as the variance of the residuals is
+    let penalty = problem.penalty(&summary.theta, loaded.counts.used);
+    summary.normal.cost -= penalty;
+    let solution =
+        Solution { penalty, summary, scores, excess, loss, precision, phases, costs, sigma, profiles, notes };
     let covariance = conclude::known(problem, &solution)?;
     let seconds = Seconds {
         total: began.elapsed().as_secs_f64(),

@@ -9,6 +9,7 @@ use nlsq_engine::hybrid::Options;
 use nlsq_engine::kernel::Program;
 use nlsq_engine::loss::Loss;
 use nlsq_engine::params::Parameters;
+use nlsq_engine::penalty::{GroupError, GroupVariance};
 use nlsq_worker::protocol::ModelText;
 
 use crate::config::Job;
@@ -31,6 +32,8 @@ pub struct Problem {
     pub confidence: Level,
     /// Names of the free parameters whose profile likelihood is followed after the fit.
     pub profile: Vec<String>,
+    /// The price on the spread within groups of parameters, if there is one.
+    pub group_variance: Option<GroupVariance>,
     /// What to do with values that are not finite.
     pub nonfinite: NonFinite,
     /// Points of a tile.
@@ -74,6 +77,7 @@ impl Problem {
             absolute_sigma: false,
             confidence: Level::default(),
             profile: Vec::new(),
+            group_variance: None,
             nonfinite: NonFinite::Error,
             tile_points: TILE_POINTS,
         }
@@ -92,6 +96,17 @@ impl Problem {
             Some(name) => Err(ProblemError::NoProfile { name: name.clone(), free }),
             None => Ok(()),
         }
+    }
+
+    /// The same problem with a price on the spread within groups of parameters, given by their names.
+    pub fn with_group_variance(mut self, weight: f64, groups: &[Vec<String>]) -> Result<Self, GroupError> {
+        self.group_variance = Some(GroupVariance::new(&self.parameters, weight, groups)?);
+        Ok(self)
+    }
+
+    /// The price at a theta of the free parameters; 0 without one.
+    pub(super) fn penalty(&self, theta: &[f64], n_used: u64) -> f64 {
+        self.group_variance.as_ref().map_or(0.0, |price| price.value(&self.parameters.expand(theta), n_used))
     }
 
     /// The same problem with standard errors from the scatter of the points themselves; one pass more.
@@ -131,6 +146,7 @@ pub fn problem_of(job: &Job, source: &dyn TileSource) -> Result<Problem, RunErro
         absolute_sigma: fit.absolute_sigma,
         confidence: fit.confidence,
         profile: fit.profile.clone(),
+        group_variance: fit.groups.variance(&problem.parameters),
         nonfinite: fit.nonfinite,
         tile_points: fit.tile_points,
         ..problem

@@ -18,7 +18,10 @@ pub(super) fn follow(session: &mut Session<'_>, costing: Costing, summary: &mut 
     let dof = degrees_of_freedom(summary.normal.counts.used, summary.normal.n_free).map_err(|e| Stop::Run(e.into()))?;
     let scale = match variance {
         Variance::Absolute => 1.0,
-        Variance::Estimated => 2.0 * summary.normal.cost / dof as f64,
+        Variance::Estimated => {
+            let penalty = problem.penalty(&summary.theta, summary.normal.counts.used);
+            2.0 * (summary.normal.cost - penalty) / dof as f64
+        }
     };
     // residuals that are roundings of y: their cost has no digits to follow
     let rounding = 8.0 * f64::EPSILON;

@@ -103,7 +103,11 @@ impl Session<'_> {
         if let (true, Some(fault)) = (only, &partial.fault) {
             return Err(Stop::Run(self.start_fault(fault)));
         }
-        Ok(request.answer(problem.program.n_free(), &partial.sums))
+        let mut answer = request.answer(problem.program.n_free(), &partial.sums);
+        if let Some(price) = &problem.group_variance {
+            price.add(&problem.parameters, request, &mut answer, self.loaded.counts.used);
+        }
+        Ok(answer)
     }
 
     /// The model is not finite at the start: says at which point.

@@ -35,6 +35,9 @@ pub struct RunResult {
     /// S of the cost: as given, or as estimated last. Null under the linear loss, which has none.
     pub loss_scale: Option<f64>,
     pub cost: Option<f64>,
+    /// What the spread within groups of parameters adds to it; null without groups.
+    #[serde(default)]
+    pub penalty: Option<f64>,
     pub rss: Option<f64>,
     pub reduced_chi2: Option<f64>,
     pub residual_stddev: Option<f64>,
@@ -134,6 +137,7 @@ impl From<&Outcome> for RunResult {
             loss: outcome.loss.kind,
             loss_scale: finite(outcome.loss.scale).filter(|_| outcome.loss.kind != LossKind::Linear),
             cost: finite(outcome.cost),
+            penalty: outcome.penalty.and_then(finite),
             rss: finite(outcome.rss),
             reduced_chi2: finite(outcome.reduced_chi2),
             residual_stddev: finite(outcome.residual_stddev),
@@ -238,6 +242,7 @@ pub(crate) mod tests {
             n_free: 2,
             dof: 988,
             cost: 1.234_567_890_123_456_7e-300,
+            penalty: None,
             rss: 5e-324,
             reduced_chi2: 0.1,
             residual_stddev: f64::MAX,
@@ -311,6 +316,7 @@ pub(crate) mod tests {
             "loss",
             "loss_scale",
             "cost",
+            "penalty",
             "rss",
             "reduced_chi2",
             "residual_stddev",

@@ -114,7 +114,7 @@ fn write_statistics(text: &mut String, result: &RunResult) {
         ),
         ("free parameters", result.n_parameters.to_string()),
         ("degrees of freedom", result.dof.to_string()),
-        ("cost", optional(result.cost)),
+        ("cost", format!("{}{}", optional(result.cost), price_of_groups(result))),
         ("sum of squared residuals", optional(result.rss)),
         ("reduced chi square", format!("{}{}", optional(result.reduced_chi2), meaning_of_chi(result))),
         ("standard errors", covariance_meaning(result.covariance_kind).to_string()),
@@ -142,6 +142,11 @@ fn write_statistics(text: &mut String, result: &RunResult) {
     for (name, value) in lines {
         let _ = writeln!(text, "  {name:<25} {value}");
     }
+}
+
+fn price_of_groups(result: &RunResult) -> String {
+    let price = |penalty| format!(" (and {} for the spread within groups of parameters)", number(penalty));
+    result.penalty.map(price).unwrap_or_default()
 }
 
 /// What the reduced chi square can be compared with, which depends on what is known of sigma.
