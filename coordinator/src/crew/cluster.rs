@@ -15,7 +15,7 @@ use nlsq_engine::data::tree::TreeNode;
 use nlsq_engine::data::{Manifest, YStatistics};
 use nlsq_engine::kernel::Request;
 use nlsq_engine::normal::Counts;
-use nlsq_operators::{Compute, Passes, Reply, driver};
+use nlsq_operators::{Aborted, Compute, Partial, Passes, Reply, driver};
 use nlsq_worker::agent::MESH_LIMIT;
 use nlsq_worker::generation::{self, Generation, Member, Running};
 use nlsq_worker::mesh;
@@ -63,6 +63,8 @@ pub struct Cluster {
     /// Members whose connection is closed: they need no word, and nobody waits for them.
     gone: BTreeSet<ConnectionId>,
     generation: Option<Arc<Generation>>,
+    // Dropped in this order: a generation ends when nobody can ask it any more.
+    passes: Option<Passes>,
     running: Option<Running>,
     // Dropped in this order, after everybody was sent home: connections close before children are killed.
     server: Server,
@@ -145,6 +147,7 @@ impl Cluster {
             gone: BTreeSet::new(),
             generation: None,
             running: None,
+            passes: None,
             server,
             children,
         };
@@ -384,6 +387,33 @@ impl Crew for Cluster {
         merge(self.tiles, parts.into_values())
     }
 
+    fn generations(&self) -> u64 {
+        self.generation.as_ref().map_or(0, |generation| generation.number())
+    }
+
+    fn pass(&mut self, number: u64, request: &Request, _observer: &mut dyn Observer) -> Result<Partial, CrewError> {
+        let mut passes = match self.passes.take() {
+            Some(passes) => passes,
+            None => self.start()?,
+        };
+        let partial = passes.run(number, request.clone());
+        self.passes = Some(passes);
+        partial.map_err(|Aborted| self.lost())
+    }
+
+    fn finish(&mut self) -> Result<(), CrewError> {
+        // the generation ends when nobody can ask it any more
+        self.passes = None;
+        let ended = match self.running.take().map(Running::join) {
+            Some(Err(cause)) => Err(lost("at the end", cause)),
+            _ => Ok(()),
+        };
+        self.dismiss();
+        ended
+    }
+}
+
+impl Cluster {
     fn start(&mut self) -> Result<Passes, CrewError> {
         let number = self.generation.as_ref().map_or(1, |last| last.number() + 1);
         let (listener, others) = self.prepare(number)?;
@@ -413,15 +443,6 @@ impl Crew for Cluster {
             seen => self.first_cause().or(seen),
         };
         lost("during a pass", cause.unwrap_or_else(|| "the dataflow ended early".to_string()))
-    }
-
-    fn finish(&mut self) -> Result<(), CrewError> {
-        let ended = match self.running.take().map(Running::join) {
-            Some(Err(cause)) => Err(lost("at the end", cause)),
-            _ => Ok(()),
-        };
-        self.dismiss();
-        ended
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::atomic::AtomicBool;
 
 use nlsq_engine::data::source::{DataError, TileSource};
 use nlsq_engine::data::tile::tile_count;
-use nlsq_engine::kernel::Backend;
 use nlsq_engine::kernel::blocks::Blocks;
-use nlsq_operators::{Passes, driver};
+use nlsq_engine::kernel::{Backend, Request};
+use nlsq_operators::{Aborted, Partial, Passes, driver};
 use nlsq_worker::generation::{self, Generation, Member, Running};
 use nlsq_worker::load::{self, LoadError, Plan};
 use nlsq_worker::pool::Pool;
@@ -24,6 +24,8 @@ pub struct Embedded {
     tiles: u64,
     pool: Option<Arc<Pool>>,
     generation: Arc<Generation>,
+    // Dropped in this order: a generation ends when nobody can ask it any more.
+    passes: Option<Passes>,
     running: Option<Running>,
 }
 
@@ -32,7 +34,7 @@ impl Embedded {
     pub fn new(problem: Arc<Problem>, source: Arc<dyn TileSource>, threads: usize) -> Self {
         let tiles = tile_count(source.n_points(), problem.tile_points);
         let generation = Arc::new(Generation::new(1));
-        Self { problem, source, threads, tiles, pool: None, generation, running: None }
+        Self { problem, source, threads, tiles, pool: None, generation, running: None, passes: None }
     }
 }
 
@@ -77,6 +79,31 @@ impl Crew for Embedded {
         Ok(Loaded { counts: loaded.counts, statistics })
     }
 
+    fn generations(&self) -> u64 {
+        self.generation.number()
+    }
+
+    fn pass(&mut self, number: u64, request: &Request, _observer: &mut dyn Observer) -> Result<Partial, CrewError> {
+        let mut passes = match self.passes.take() {
+            Some(passes) => passes,
+            None => self.start()?,
+        };
+        let partial = passes.run(number, request.clone());
+        self.passes = Some(passes);
+        partial.map_err(|Aborted| self.lost())
+    }
+
+    fn finish(&mut self) -> Result<(), CrewError> {
+        // the generation ends when nobody can ask it any more
+        self.passes = None;
+        match self.running.take().map(Running::join) {
+            Some(Err(cause)) => Err(bug("at the end", cause)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Embedded {
     fn start(&mut self) -> Result<Passes, CrewError> {
         let pool = self.pool.as_ref().expect("points are loaded before a generation starts");
         let (passes, driver) = driver();
@@ -95,13 +122,6 @@ impl Crew for Embedded {
     fn lost(&mut self) -> CrewError {
         let cause = self.running.take().and_then(|running| running.join().err());
         bug("during a pass", cause.unwrap_or_else(|| "it ended early".to_string()))
-    }
-
-    fn finish(&mut self) -> Result<(), CrewError> {
-        match self.running.take().map(Running::join) {
-            Some(Err(cause)) => Err(bug("at the end", cause)),
-            _ => Ok(()),
-        }
     }
 }
 

@@ -13,8 +13,9 @@ mod server;
 use nlsq_engine::data::YStatistics;
 use nlsq_engine::data::source::DataError;
 use nlsq_engine::data::tree::{TreeFold, TreeNode};
+use nlsq_engine::kernel::Request;
 use nlsq_engine::normal::Counts;
-use nlsq_operators::Passes;
+use nlsq_operators::Partial;
 
 pub use cluster::Cluster;
 pub use embedded::Embedded;
@@ -70,16 +71,17 @@ pub trait Crew {
     /// What evaluates the tiles, for people.
     fn device(&self) -> String;
 
+    /// Generations so far.
+    fn generations(&self) -> u64;
+
     /// Reads every tile into the memory of its owner.
     fn load(&mut self, observer: &mut dyn Observer) -> Result<Loaded, CrewError>;
 
-    /// Starts a generation of the dataflow.
-    fn start(&mut self) -> Result<Passes, CrewError>;
+    /// Runs one pass over all tiles, whatever becomes of workers meanwhile: either every point was counted, exactly once, or
+    /// it is an error. Numbers ascend. The points must be loaded.
+    fn pass(&mut self, number: u64, request: &Request, observer: &mut dyn Observer) -> Result<Partial, CrewError>;
 
-    /// Why the generation was lost; called when a pass was aborted.
-    fn lost(&mut self) -> CrewError;
-
-    /// Waits for the generation to end; the [`Passes`] must be dropped before.
+    /// Ends the last generation and sends everybody home.
     fn finish(&mut self) -> Result<(), CrewError>;
 }
 

@@ -69,6 +69,7 @@ fn variance(problem: &Problem) -> Variance {
 pub(super) struct RanOn {
     pub(super) device: String,
     pub(super) workers: usize,
+    pub(super) generations: u64,
 }
 
 pub(super) fn outcome(
@@ -130,7 +131,7 @@ pub(super) fn outcome(
         device: ran_on.device,
         precision,
         workers: ran_on.workers,
-        generations: 1,
+        generations: ran_on.generations,
         seconds,
     }
 }

@@ -100,7 +100,7 @@ fn fit_with(
     let mut session = Session {
         problem,
         source,
-        passes: crew.start()?,
+        crew: &mut *crew,
         loaded: &loaded,
         observer,
         times: PassTimes::default(),
@@ -113,17 +113,15 @@ fn fit_with(
         let profiles = profiles::follow(&mut session, solved.costing, &mut solved.summary)?;
         Ok((solved, profiles))
     });
-    let Session { times, phases, passes, costs, .. } = session;
-    // the generation ends when nobody can ask it any more
-    drop(passes);
+    let Session { times, phases, costs, .. } = session;
     let (Solved { mut summary, scores, excess, costing, precision, notes }, profiles) = match solved {
         Ok(solved) => solved,
-        Err(Stop::Aborted) => return Err(crew.lost().into()),
+        Err(Stop::Lost(error)) => return Err(error.into()),
         Err(Stop::Asked(reason)) => return Err(RunError::Interrupted { reason }),
         Err(Stop::Run(error)) => return Err(error),
     };
     // a crew that has finished has nobody left to name
-    let ran_on = conclude::RanOn { device: crew.device(), workers: crew.workers() };
+    let ran_on = conclude::RanOn { device: crew.device(), workers: crew.workers(), generations: crew.generations() };
     if let Err(error) = crew.finish() {
         // The result is complete by its data; a worker that stumbled on its way out takes nothing from it.
         observer.note(Level::Warn, &error.to_string());

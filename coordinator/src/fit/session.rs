@@ -7,17 +7,17 @@ use nlsq_engine::kernel::{Answer, Request};
 use nlsq_engine::loss::Loss;
 use nlsq_engine::procedure::Procedure;
 use nlsq_engine::summary::Phase;
-use nlsq_operators::{Fault, Passes};
+use nlsq_operators::Fault;
 
 use super::Problem;
-use crate::crew::Loaded;
+use crate::crew::{Crew, CrewError, Loaded};
 use crate::outcome::{Observer, PassRecord, RunError};
 
 /// Passes over loaded points, and who is told of them.
 pub(super) struct Session<'a> {
     pub(super) problem: &'a Problem,
     pub(super) source: &'a dyn TileSource,
-    pub(super) passes: Passes,
+    pub(super) crew: &'a mut dyn Crew,
     pub(super) loaded: &'a Loaded,
     pub(super) observer: &'a mut dyn Observer,
     pub(super) times: PassTimes,
@@ -42,8 +42,8 @@ pub(super) struct PassTimes {
 
 /// Why a procedure was not run to its end.
 pub(super) enum Stop {
-    /// The generation was lost.
-    Aborted,
+    /// The crew was lost.
+    Lost(CrewError),
     /// The observer asked for it, for this reason.
     Asked(String),
     /// The fit makes no sense.
@@ -93,7 +93,10 @@ impl Session<'_> {
         let expanded = request.with_thetas(|theta| problem.parameters.expand(theta));
         self.count += 1;
         let began = Instant::now();
-        let partial = self.passes.run(self.count, expanded).map_err(|_| Stop::Aborted)?;
+        let partial = self.crew.pass(self.count, &expanded, self.observer).map_err(|error| match error {
+            CrewError::Stopped(reason) => Stop::Asked(reason),
+            error => Stop::Lost(error),
+        })?;
         let elapsed = began.elapsed();
         self.times.total += elapsed;
         self.times.compute += Duration::from_secs_f64(partial.busy_seconds).min(elapsed);
