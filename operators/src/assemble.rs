@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use crate::deliver::{Deliver, Sink};
+
 use nlsq_engine::kernel::Request;
 use timely::scheduling::SyncActivator;
 use timely::worker::Worker;
 
-use crate::deliver::Deliver;
 use crate::evaluate::{Compute, Evaluate};
 use crate::pass::{Aborted, Partial};
 use crate::reduce::Reduce;
@@ -17,38 +18,35 @@ use crate::theta::{Requests, theta};
 /// The dataflow's end of the driver: goes to worker 0.
 pub struct Driver {
     requests: Receiver<(u64, Request)>,
-    answers: Sender<(u64, Partial)>,
+    answers: Sink,
     ready: Sender<SyncActivator>,
 }
 
-/// The driver's own end: runs passes, one at a time.
+/// The driver's own end: sends passes into the dataflow.
 pub struct Passes {
     requests: Sender<(u64, Request)>,
-    answers: Receiver<(u64, Partial)>,
     ready: Receiver<SyncActivator>,
     activator: Option<SyncActivator>,
 }
 
-/// A driver in two halves. Dropping [`Passes`] ends the dataflow on all workers.
-pub fn driver() -> (Passes, Driver) {
+/// A driver in two halves. Dropping [`Passes`] ends the dataflow on all workers. `answer` is called with each pass and its sums,
+/// on the timely thread; when the dataflow has ended, however that came about, it is dropped.
+pub fn driver(answer: impl Fn(u64, Partial) + Send + 'static) -> (Passes, Driver) {
     let (requests, requests_end) = channel();
-    let (answers_end, answers) = channel();
     let (ready_end, ready) = channel();
-    let passes = Passes { requests, answers, ready, activator: None };
-    (passes, Driver { requests: requests_end, answers: answers_end, ready: ready_end })
+    let passes = Passes { requests, ready, activator: None };
+    (passes, Driver { requests: requests_end, answers: Box::new(answer), ready: ready_end })
 }
 
 impl Passes {
-    /// Runs one pass over all tiles and waits for its sums. Pass numbers must ascend within a generation.
-    pub fn run(&mut self, pass: u64, request: Request) -> Result<Partial, Aborted> {
+    /// Begins a pass over all tiles. Numbers must ascend within a generation. An error if the dataflow has ended.
+    pub fn send(&mut self, pass: u64, request: Request) -> Result<(), Aborted> {
         if self.activator.is_none() {
             self.activator = Some(self.ready.recv().map_err(|_| Aborted)?);
         }
         self.requests.send((pass, request)).map_err(|_| Aborted)?;
         self.wake();
-        let (answered, partial) = self.answers.recv().map_err(|_| Aborted)?;
-        assert_eq!(answered, pass, "one pass is in flight at a time");
-        Ok(partial)
+        Ok(())
     }
 
     fn wake(&self) {

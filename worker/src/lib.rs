@@ -2,16 +2,20 @@
 //! dataflow after another.
 //!
 //! Reading order: [`protocol`] (what coordinator and agent say to each other, and in which order), [`secret`] and
-//! [`handshake`] (who may speak at all), [`generation`] and `fused` (one timely instance over given sockets, which can be
-//! torn down without a panic), [`mesh`] (those sockets), [`pool`] (threads that evaluate tiles), [`load`] (tiles from a
-//! source), [`agent`] (the loop that ties them together).
+//! [`handshake`] (who may speak at all), [`session`] (what an agent does and when, as a pure state machine), [`generation`]
+//! and `fused` (one timely instance over given sockets, which can be torn down without a panic), [`mesh`] (those sockets),
+//! [`pool`] (threads that evaluate tiles), [`load`] (tiles from a source), [`memory`] (how many fit), [`agent`] (sockets and
+//! threads for what the session decides), [`fault`] (what tests let go wrong).
 
 pub mod agent;
+pub mod fault;
 mod fused;
 pub mod generation;
 pub mod handshake;
 pub mod load;
+pub mod memory;
 pub mod mesh;
 pub mod pool;
 pub mod protocol;
 pub mod secret;
+pub mod session;

@@ -9,10 +9,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nlsq_engine::data::shard::load_tiles;
 use nlsq_engine::data::source::{DataError, TileSource};
-use nlsq_engine::data::tile::{Tile, tile_count};
-use nlsq_engine::data::tree::{TreeFold, TreeNode};
+use nlsq_engine::data::tile::Tile;
 use nlsq_engine::data::{NonFinite, YStatistics};
-use nlsq_engine::normal::Counts;
+
+use crate::protocol::TileContent;
 
 /// What to read.
 pub struct Plan<'a> {
@@ -28,6 +28,8 @@ pub struct Plan<'a> {
     pub threads: usize,
     /// Told the number of points read so far, now and then, from any thread.
     pub progress: &'a (dyn Fn(u64) + Sync),
+    /// Bytes that the tiles may take.
+    pub room: u64,
     /// Looked at before each run: once it is true, reading ends with [`LoadError::Stopped`].
     pub stop: &'a AtomicBool,
 }
@@ -38,6 +40,12 @@ pub enum LoadError {
     /// The data were refused.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The tiles do not fit.
+    #[error("no more than {tiles} tiles fit into memory")]
+    NoRoom {
+        /// How many fit.
+        tiles: u64,
+    },
     /// Reading was stopped from outside.
     #[error("reading was stopped")]
     Stopped,
@@ -48,10 +56,8 @@ pub enum LoadError {
 pub struct Loaded {
     /// In no particular order.
     pub tiles: Vec<Tile>,
-    /// What became of their points.
-    pub counts: Counts,
-    /// Statistics of y over these tiles, folded in the tile tree as far as they go.
-    pub statistics: Vec<(TreeNode, YStatistics)>,
+    /// What became of their points, in the same order.
+    pub contents: Vec<TileContent>,
 }
 
 struct Shared<'a> {
@@ -59,7 +65,10 @@ struct Shared<'a> {
     runs: Vec<Range<u64>>,
     next: AtomicUsize,
     points: AtomicU64,
-    tiles: Mutex<Vec<Tile>>,
+    bytes: AtomicU64,
+    /// How many tiles were there when one did not fit.
+    full: AtomicU64,
+    tiles: Mutex<Vec<(Tile, TileContent)>>,
     failed: Mutex<Option<(usize, DataError)>>,
 }
 
@@ -74,6 +83,8 @@ pub fn load(plan: &Plan<'_>) -> Result<Loaded, LoadError> {
         runs: runs(plan),
         next: AtomicUsize::new(0),
         points: AtomicU64::new(0),
+        bytes: AtomicU64::new(0),
+        full: AtomicU64::new(u64::MAX),
         tiles: Mutex::default(),
         failed: Mutex::default(),
     };
@@ -90,17 +101,15 @@ pub fn load(plan: &Plan<'_>) -> Result<Loaded, LoadError> {
     if let Some((_, error)) = lock(&shared.failed).take() {
         return Err(error.into());
     }
+    let full = shared.full.load(Ordering::Relaxed);
+    if full < u64::MAX {
+        return Err(LoadError::NoRoom { tiles: full });
+    }
     if plan.stop.load(Ordering::Relaxed) {
         return Err(LoadError::Stopped);
     }
-    let tiles = std::mem::take(&mut *lock(&shared.tiles));
-    let mut counts = Counts::default();
-    let mut fold = TreeFold::new(tile_count(plan.source.n_points(), plan.tile_points));
-    for tile in &tiles {
-        counts.merge(&tile.counts);
-        fold.add(TreeNode::tile(tile.index), YStatistics::of_tile(tile), YStatistics::merge);
-    }
-    Ok(Loaded { tiles, counts, statistics: fold.into_nodes().collect() })
+    let (tiles, contents) = std::mem::take(&mut *lock(&shared.tiles)).into_iter().unzip();
+    Ok(Loaded { tiles, contents })
 }
 
 /// Cuts the shards into runs: as long as the source likes, but several for each thread.
@@ -125,7 +134,7 @@ impl Shared<'_> {
     fn read_runs(&self) {
         loop {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(run) = self.runs.get(index).filter(|_| !self.plan.stop.load(Ordering::Relaxed)) else { return };
+            let Some(run) = self.runs.get(index).filter(|_| !self.is_over()) else { return };
             if lock(&self.failed).as_ref().is_some_and(|(failed, _)| *failed < index) {
                 return;
             }
@@ -138,11 +147,22 @@ impl Shared<'_> {
         }
     }
 
+    fn is_over(&self) -> bool {
+        self.plan.stop.load(Ordering::Relaxed) || self.full.load(Ordering::Relaxed) < u64::MAX
+    }
+
     fn read_run(&self, run: Range<u64>) -> Result<(), DataError> {
         let Plan { source, tile_points, nonfinite, progress, .. } = *self.plan;
         load_tiles(source, run, tile_points, nonfinite, &mut |tile| {
             let points = self.points.fetch_add(tile.counts.points(), Ordering::Relaxed) + tile.counts.points();
-            lock(&self.tiles).push(tile);
+            let bytes = tile.bytes() as u64;
+            if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.plan.room {
+                self.full.fetch_min(lock(&self.tiles).len() as u64, Ordering::Relaxed);
+                return;
+            }
+            let statistics = YStatistics::of_tile(&tile);
+            let content = TileContent { tile: tile.index, counts: tile.counts, statistics };
+            lock(&self.tiles).push((tile, content));
             progress(points);
         })
     }

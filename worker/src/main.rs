@@ -1,12 +1,15 @@
 //! `nlsq-worker`: joins a cluster and computes until its coordinator sends it home.
 
+use std::io::Read as _;
 use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use nlsq_engine::data::guard::is_guarded;
 use nlsq_worker::agent::{Options, serve};
+use nlsq_worker::memory;
 use nlsq_worker::secret::Secret;
 
 /// Joins a cluster of nlsq-coordinator.
@@ -22,6 +25,17 @@ struct Arguments {
     /// Compute threads [default: as the coordinator says].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
+    /// Memory for tiles, such as 8GiB [default: as the coordinator says, else what the system allows].
+    #[arg(long, value_name = "BYTES", value_parser = memory::parse_bytes)]
+    memory: Option<u64>,
+    /// Seconds to look for the coordinator, at first and whenever it was lost.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    wait: Duration,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let refused = || format!("\"{text}\" is no time: expected seconds, 0 or above");
+    text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or_else(refused)
 }
 
 /// Exit codes as in the coordinator's: 2 usage, 4 the cluster is lost.
@@ -65,9 +79,23 @@ fn configure(arguments: &Arguments) -> Result<(Options, Secret), String> {
     let secret = if arguments.token_file == Path::new("-") {
         let mut line = String::new();
         std::io::stdin().read_line(&mut line).map_err(|error| format!("cannot read the secret: {error}"))?;
+        end_with_parent();
         Secret::from_hex(&line).ok_or("standard input holds no secret: expected 64 hexadecimal digits")?
     } else {
         Secret::read(&arguments.token_file).map_err(|error| error.to_string())?
     };
-    Ok((Options { coordinator, threads: arguments.threads.map(usize::from) }, secret))
+    let fault = std::env::var("NLSQ_FAULT").ok().map(|text| text.parse()).transpose()?;
+    let threads = arguments.threads.map(usize::from);
+    Ok((Options { coordinator, threads, memory: arguments.memory, patience: arguments.wait, fault }, secret))
+}
+
+/// Whoever gave the secret on standard input holds it open as long as it lives: a worker that a coordinator has started must
+/// not outlive it.
+fn end_with_parent() {
+    std::thread::spawn(|| {
+        let mut rest = Vec::new();
+        // However it ends, nobody is there any more.
+        let _ = std::io::stdin().read_to_end(&mut rest);
+        std::process::exit(4);
+    });
 }

@@ -1,12 +1,13 @@
 //! Threads that evaluate tiles: the CPU's answer to [`Compute`].
 //!
-//! Threads live as long as the agent's points. Within a pass they claim short runs of tiles from a shared counter, fold
-//! each run by itself, and merge what is left into one tile tree; which thread takes which run changes no bit.
+//! Threads live as long as a generation; the tiles live longer. Within a pass threads claim short runs of tiles from a shared
+//! counter, fold each run by itself, and merge what is left into one tile tree; which thread takes which run changes no bit.
+//! A pool that is dropped in the middle of a pass gives it up at the next claim.
 
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -15,12 +16,43 @@ use nlsq_engine::data::tile::Tile;
 use nlsq_engine::data::tree::{TreeFold, TreeNode};
 use nlsq_engine::kernel::{Backend, Evaluator, Program, Request, first_nonfinite};
 use nlsq_engine::normal::Sums;
-use nlsq_operators::{Compute, Fault, Partial, Reply};
+use nlsq_operators::{self as operators, Compute, Partial, Reply};
+
+use crate::fault::{Fault, Moment};
 
 /// Tiles that a thread claims at a time, at most: long enough that the shared tree is no bottleneck.
 const RUN: usize = 4;
 /// Claims of each thread, at least, where there are tiles enough: short enough to balance.
 const CLAIMS: usize = 4;
+
+/// How many passes a pool has evaluated and how long they took, for signs of life.
+#[derive(Debug, Default)]
+pub struct Pace {
+    generation: AtomicU64,
+    passes: AtomicU64,
+    nanoseconds: AtomicU64,
+}
+
+impl Pace {
+    /// A generation begins.
+    pub fn restart(&self, generation: u64) {
+        self.passes.store(0, Ordering::SeqCst);
+        self.nanoseconds.store(0, Ordering::SeqCst);
+        self.generation.store(generation, Ordering::SeqCst);
+    }
+
+    fn add(&self, seconds: f64) {
+        self.nanoseconds.fetch_add((seconds * 1e9) as u64, Ordering::SeqCst);
+        self.passes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Generation, passes in it, and seconds that they took.
+    pub fn read(&self) -> (u64, u64, f64) {
+        let passes = self.passes.load(Ordering::SeqCst);
+        let seconds = self.nanoseconds.load(Ordering::SeqCst) as f64 / 1e9;
+        (self.generation.load(Ordering::SeqCst), passes, seconds)
+    }
+}
 
 /// Threads over a fixed set of tiles.
 pub struct Pool {
@@ -30,23 +62,27 @@ pub struct Pool {
 
 struct Shared {
     program: Program,
-    tiles: Vec<Tile>,
+    tiles: Vec<Arc<Tile>>,
     /// Tiles of the whole dataset.
     total: u64,
     /// Tiles of a claim.
     run: usize,
     queue: Mutex<Queue>,
     wake: Condvar,
+    /// Nobody wants an answer any more.
+    closed: AtomicBool,
+    pace: Arc<Pace>,
+    fault: Option<Fault>,
 }
 
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Arc<Job>>,
-    closed: bool,
 }
 
 /// One request under way.
 struct Job {
+    pass: u64,
     request: Request,
     started: Instant,
     /// Next tile to claim.
@@ -71,9 +107,11 @@ impl Pool {
     pub fn new(
         backend: &dyn Backend,
         program: &Program,
-        mut tiles: Vec<Tile>,
+        mut tiles: Vec<Arc<Tile>>,
         total: u64,
         threads: usize,
+        pace: Arc<Pace>,
+        fault: Option<Fault>,
     ) -> io::Result<Self> {
         assert!(threads > 0, "a pool has at least one thread");
         tiles.sort_by_key(|tile| tile.index);
@@ -84,6 +122,9 @@ impl Pool {
             tiles,
             queue: Mutex::default(),
             wake: Condvar::new(),
+            closed: AtomicBool::new(false),
+            pace,
+            fault,
         };
         let shared = Arc::new(shared);
         let mut pool = Self { shared, threads: Vec::with_capacity(threads) };
@@ -103,6 +144,7 @@ impl Compute for Pool {
         }
         let fold = TreeFold::new(self.shared.total);
         let job = Job {
+            pass: reply.pass(),
             request,
             started: Instant::now(),
             next: AtomicUsize::new(0),
@@ -115,7 +157,11 @@ impl Compute for Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        lock(&self.shared.queue).closed = true;
+        {
+            // Under the lock, so that no thread looks before and waits after.
+            let _queue = lock(&self.shared.queue);
+            self.shared.closed.store(true, Ordering::SeqCst);
+        }
         self.shared.wake.notify_all();
         for thread in self.threads.drain(..) {
             // A panic was reported when it happened; here it only matters that the thread is gone.
@@ -139,7 +185,7 @@ impl Shared {
     fn next_job(&self) -> Option<Arc<Job>> {
         let mut queue = lock(&self.queue);
         loop {
-            if queue.closed {
+            if self.closed.load(Ordering::SeqCst) {
                 return None;
             }
             if let Some(job) = queue.jobs.front() {
@@ -153,10 +199,13 @@ impl Shared {
     fn work(&self, job: &Arc<Job>, evaluator: &mut dyn Evaluator) {
         loop {
             let start = job.next.fetch_add(self.run, Ordering::Relaxed);
-            if start >= self.tiles.len() {
+            if start >= self.tiles.len() || self.closed.load(Ordering::Relaxed) {
                 return self.retire(job);
             }
             let run = &self.tiles[start..self.tiles.len().min(start + self.run)];
+            if let Some(fault) = &self.fault {
+                fault.strike(Moment::Compute(job.pass));
+            }
             let mut fold = TreeFold::new(self.total);
             for tile in run {
                 fold.add(TreeNode::tile(tile.index), self.evaluate(&job.request, tile, evaluator), Partial::merge);
@@ -182,6 +231,10 @@ impl Shared {
         let fold = std::mem::replace(&mut progress.fold, TreeFold::new(self.total));
         let busy_seconds = job.started.elapsed().as_secs_f64();
         let nodes = fold.into_nodes().map(|(node, partial)| (node, Partial { busy_seconds, ..partial })).collect();
+        self.pace.add(busy_seconds);
+        if let Some(fault) = &self.fault {
+            fault.strike(Moment::Reduce(job.pass));
+        }
         if let Some(reply) = progress.reply.take() {
             reply.send(nodes);
         }
@@ -194,11 +247,11 @@ impl Shared {
     }
 
     /// Looks for the point that spoiled the sums, if they are spoiled.
-    fn fault(&self, theta: &[f64], tile: &Tile, sums: &Sums) -> Option<Fault> {
+    fn fault(&self, theta: &[f64], tile: &Tile, sums: &Sums) -> Option<operators::Fault> {
         if sums.hi.iter().all(|sum| sum.is_finite()) {
             return None;
         }
-        first_nonfinite(&self.program, theta, tile).map(|point| Fault {
+        first_nonfinite(&self.program, theta, tile).map(|point| operators::Fault {
             tile: tile.index,
             rank: point.rank as u64,
             x: point.x,

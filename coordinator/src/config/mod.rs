@@ -2,6 +2,7 @@
 //! is possible without reading data.
 
 pub mod columns;
+mod endurance;
 pub mod error;
 mod explore;
 pub mod flags;
@@ -26,6 +27,7 @@ use nlsq_engine::loss::{Loss, LossKind};
 use nlsq_engine::minimize::{self, Method};
 use nlsq_engine::models::{self, Builtin};
 
+pub use endurance::Endurance;
 pub use error::JobError;
 pub use flags::JobFlags;
 pub use groups::Groups;
@@ -86,6 +88,8 @@ pub struct FitSettings {
     pub device: Device,
     /// Compute threads of each worker; none: one per CPU core.
     pub threads: Option<usize>,
+    /// Bytes of each worker for its points; none: what the system allows.
+    pub memory: Option<u64>,
 }
 
 impl FitSettings {
@@ -115,6 +119,8 @@ pub struct ClusterSettings {
     pub token_file: Option<PathBuf>,
     /// How tiles are dealt to workers.
     pub placement: Placement,
+    /// How silence, losses and late joiners are dealt with.
+    pub endurance: Endurance,
 }
 
 /// How tiles are dealt to workers. The result does not depend on it.
@@ -381,6 +387,7 @@ fn read_fit(settings: &Settings) -> Result<FitSettings, JobError> {
         tile_points,
         device: chosen(settings, "fit", "device", &DEVICES),
         threads: threads.transpose()?,
+        memory: settings.count("fit", "memory"),
     })
 }
 
@@ -404,9 +411,6 @@ fn read_cluster(settings: &Settings) -> Result<ClusterSettings, JobError> {
         (None, _) if settings.is_set("cluster", "placement") => {
             refuse("placement", "--placement (cluster.placement) is for several workers; expected --workers beside it")
         }
-        (Some((min, max)), None) if min != max => {
-            refuse("workers", "--workers MIN..MAX is for workers that join: expected --listen beside it, or one number")
-        }
         (_, None) if token_file.is_some() => refuse(
             "token_file",
             "--token-file (cluster.token_file) is for workers that join; expected --listen beside it",
@@ -414,7 +418,8 @@ fn read_cluster(settings: &Settings) -> Result<ClusterSettings, JobError> {
         _ => Ok(()),
     }?;
     let placement = chosen(settings, "cluster", "placement", &PLACEMENTS);
-    Ok(ClusterSettings { workers, listen, token_file, placement })
+    let endurance = Endurance::read(settings, workers.is_some())?;
+    Ok(ClusterSettings { workers, listen, token_file, placement, endurance })
 }
 
 fn read_output(settings: &Settings) -> Result<OutputSettings, JobError> {

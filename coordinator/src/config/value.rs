@@ -1,5 +1,6 @@
 //! Kinds of values, and how each is read from a flag's text and from TOML.
 
+use nlsq_worker::memory::parse_bytes;
 use toml::de::DeValue;
 
 /// What values a key takes.
@@ -37,6 +38,8 @@ pub enum Kind {
     TilePoints,
     /// N or MIN..MAX.
     Workers,
+    /// A size in bytes, such as 8GiB.
+    Bytes,
     /// Starts of parameters.
     Starts,
 }
@@ -83,6 +86,7 @@ impl Kind {
             Kind::Names => "a list of names".into(),
             Kind::Groups => "a list of groups, each \"a,b,c\"".into(),
             Kind::TilePoints => format!("a multiple of {SEGMENT_POINTS}, {SEGMENT_POINTS} to {MOST_TILE_POINTS}"),
+            Kind::Bytes => "a size in bytes, such as 8GiB or 512MiB".into(),
             Kind::Workers => "N or MIN..MAX with 1 <= MIN <= MAX".into(),
             Kind::Starts => "'a=1,b=2' or auto".into(),
         }
@@ -114,6 +118,7 @@ impl Kind {
                 text.trim().parse().ok().and_then(|count| self.check_count(count)).ok_or_else(refuse)
             }
             Kind::Workers => read_workers(text).ok_or_else(refuse),
+            Kind::Bytes => parse_bytes(text).map(Value::Count).map_err(|_| refuse()),
         }
     }
 
@@ -140,6 +145,11 @@ impl Kind {
             }
             Kind::Workers => match value {
                 DeValue::Integer(_) => count(value).and_then(|n| read_workers(&n.to_string())).ok_or_else(refuse),
+                DeValue::String(text) => self.read_text(text),
+                _ => Err(refuse()),
+            },
+            Kind::Bytes => match value {
+                DeValue::Integer(_) => count(value).filter(|&bytes| bytes > 0).map(Value::Count).ok_or_else(refuse),
                 DeValue::String(text) => self.read_text(text),
                 _ => Err(refuse()),
             },

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Receiver, channel};
 
 use nlsq_engine::data::source::{DataError, TileSource};
 use nlsq_engine::data::tile::tile_count;
@@ -10,6 +11,7 @@ use nlsq_engine::kernel::{Backend, Request};
 use nlsq_operators::{Aborted, Partial, Passes, driver};
 use nlsq_worker::generation::{self, Generation, Member, Running};
 use nlsq_worker::load::{self, LoadError, Plan};
+use nlsq_worker::memory::{self, Budget};
 use nlsq_worker::pool::Pool;
 
 use super::{Crew, CrewError, Loaded};
@@ -21,20 +23,22 @@ pub struct Embedded {
     problem: Arc<Problem>,
     source: Arc<dyn TileSource>,
     threads: usize,
+    memory: Option<u64>,
     tiles: u64,
     pool: Option<Arc<Pool>>,
     generation: Arc<Generation>,
     // Dropped in this order: a generation ends when nobody can ask it any more.
     passes: Option<Passes>,
+    answers: Option<Receiver<(u64, Partial)>>,
     running: Option<Running>,
 }
 
 impl Embedded {
-    /// Over `threads` compute threads.
-    pub fn new(problem: Arc<Problem>, source: Arc<dyn TileSource>, threads: usize) -> Self {
+    /// Over `threads` compute threads; `memory` bytes for points, or what the system allows.
+    pub fn new(problem: Arc<Problem>, source: Arc<dyn TileSource>, threads: usize, memory: Option<u64>) -> Self {
         let tiles = tile_count(source.n_points(), problem.tile_points);
         let generation = Arc::new(Generation::new(1));
-        Self { problem, source, threads, tiles, pool: None, generation, running: None, passes: None }
+        Self { problem, source, threads, memory, tiles, pool: None, generation, running: None, passes: None, answers: None }
     }
 }
 
@@ -51,6 +55,11 @@ impl Crew for Embedded {
     fn load(&mut self, observer: &mut dyn Observer) -> Result<Loaded, CrewError> {
         let all = 0..self.tiles;
         let total = self.source.n_points();
+        let room = self.room();
+        let least = memory::least_tile_bytes(self.source.layout(), self.problem.tile_points.min(total));
+        if room / least < self.tiles {
+            return Err(self.no_room(room / least).into());
+        }
         let read = |progress: &(dyn Fn(u64) + Sync), stop: &AtomicBool| {
             load::load(&Plan {
                 source: self.source.as_ref(),
@@ -59,16 +68,19 @@ impl Crew for Embedded {
                 nonfinite: self.problem.nonfinite,
                 threads: self.threads,
                 progress,
+                room,
                 stop,
             })
         };
         let loaded = match super::progress::watched(total, observer, read) {
             (Ok(loaded), _) => loaded,
             (Err(LoadError::Data(error)), _) => return Err(error.into()),
+            (Err(LoadError::NoRoom { tiles }), _) => return Err(self.no_room(tiles).into()),
             (Err(LoadError::Stopped), reason) => return Err(CrewError::Stopped(reason.unwrap_or_default())),
         };
-        let statistics = super::fold_statistics(self.tiles, loaded.statistics);
-        let pool = Pool::new(&Blocks::new(), &self.problem.program, loaded.tiles, self.tiles, self.threads);
+        let tiles = loaded.tiles.into_iter().map(Arc::new).collect();
+        let (program, pace) = (&self.problem.program, Arc::default());
+        let pool = Pool::new(&Blocks::new(), program, tiles, self.tiles, self.threads, pace, None);
         let refused = |error| {
             DataError::new(format!(
                 "cannot start {} compute threads: {error}; expected a smaller --threads",
@@ -76,7 +88,7 @@ impl Crew for Embedded {
             ))
         };
         self.pool = Some(Arc::new(pool.map_err(refused)?));
-        Ok(Loaded { counts: loaded.counts, statistics })
+        Ok(Loaded::of(self.tiles, &loaded.contents))
     }
 
     fn generations(&self) -> u64 {
@@ -88,9 +100,12 @@ impl Crew for Embedded {
             Some(passes) => passes,
             None => self.start()?,
         };
-        let partial = passes.run(number, request.clone());
+        let sent = passes.send(number, request.clone());
+        let answer = sent.and_then(|()| self.answers.as_ref().and_then(|answers| answers.recv().ok()).ok_or(Aborted));
         self.passes = Some(passes);
-        partial.map_err(|Aborted| self.lost())
+        let (pass, partial) = answer.map_err(|Aborted| self.lost())?;
+        assert_eq!(pass, number, "one pass is in flight at a time");
+        Ok(partial)
     }
 
     fn finish(&mut self) -> Result<(), CrewError> {
@@ -104,9 +119,24 @@ impl Crew for Embedded {
 }
 
 impl Embedded {
+    /// Bytes that are left for tiles.
+    fn room(&self) -> u64 {
+        let reading = memory::reading_bytes(self.source.as_ref(), self.problem.tile_points, self.threads);
+        Budget::of_this_process(self.memory).left(0, reading)
+    }
+
+    fn no_room(&self, tiles: u64) -> DataError {
+        let refusal = Budget::of_this_process(self.memory).refusal(tiles);
+        let help = "expected more memory, a larger --memory, or several hosts (--listen and --workers)";
+        DataError::new(format!("the data take {} tiles, and this process {refusal}; {help}", self.tiles))
+    }
+
     fn start(&mut self) -> Result<Passes, CrewError> {
         let pool = self.pool.as_ref().expect("points are loaded before a generation starts");
-        let (passes, driver) = driver();
+        let (sender, answers) = channel();
+        // Fails only when nobody waits for an answer any more.
+        let (passes, driver) = driver(move |pass, partial| drop(sender.send((pass, partial))));
+        self.answers = Some(answers);
         let member = Member {
             index: 0,
             sockets: vec![None],

@@ -2,9 +2,11 @@
 //!
 //! Both run the same dataflow and own the same tiles in the same tree, so a fit has the same bits with either.
 
+pub mod balance;
 mod cluster;
 mod embedded;
 mod launch;
+pub mod membership;
 mod options;
 pub mod placement;
 mod progress;
@@ -16,6 +18,7 @@ use nlsq_engine::data::tree::{TreeFold, TreeNode};
 use nlsq_engine::kernel::Request;
 use nlsq_engine::normal::Counts;
 use nlsq_operators::Partial;
+use nlsq_worker::protocol::TileContent;
 
 pub use cluster::Cluster;
 pub use embedded::Embedded;
@@ -85,11 +88,15 @@ pub trait Crew {
     fn finish(&mut self) -> Result<(), CrewError>;
 }
 
-/// The root of the statistics' tile tree.
-fn fold_statistics(tiles: u64, nodes: impl IntoIterator<Item = (TreeNode, YStatistics)>) -> YStatistics {
-    let mut fold = TreeFold::new(tiles);
-    for (node, statistics) in nodes {
-        fold.add(node, statistics, YStatistics::merge);
+impl Loaded {
+    /// From what every tile of a dataset of `tiles` tiles holds.
+    fn of(tiles: u64, contents: &[TileContent]) -> Self {
+        let mut counts = Counts::default();
+        let mut fold = TreeFold::new(tiles);
+        for content in contents {
+            counts.merge(&content.counts);
+            fold.add(TreeNode::tile(content.tile), content.statistics, YStatistics::merge);
+        }
+        Self { counts, statistics: *fold.root().expect("every tile was loaded by its owner") }
     }
-    *fold.root().expect("every tile was loaded by its owner")
 }

@@ -6,18 +6,23 @@ use std::path::PathBuf;
 use nlsq_worker::secret::Secret;
 
 use super::launch::LaunchError;
-use crate::config::Placement;
+use crate::config::{Endurance, Placement};
 
 /// Where workers come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Workers {
-    /// This many, started here.
-    Local(usize),
+    /// Started here.
+    Local {
+        /// Fewest to go on with.
+        min: usize,
+        /// How many are started.
+        max: usize,
+    },
     /// Whoever joins with the secret.
     Join {
         /// Where to listen.
         listen: SocketAddr,
-        /// Fewest to begin with.
+        /// Fewest to begin and to go on with.
         min: usize,
         /// Most to take in.
         max: usize,
@@ -33,14 +38,18 @@ pub struct ClusterOptions {
     pub workers: Workers,
     /// Compute threads of each worker; none: the cores of this machine, shared.
     pub threads: Option<usize>,
+    /// Bytes of each worker for its points; none: what its system allows.
+    pub memory: Option<u64>,
     /// How tiles are dealt.
     pub placement: Placement,
+    /// How silence, losses and late joiners are dealt with.
+    pub endurance: Endurance,
 }
 
 /// Where the control port opens, and with which secret.
 pub(super) fn rendezvous(workers: &Workers) -> Result<(SocketAddr, Secret), LaunchError> {
     match workers {
-        Workers::Local(_) => {
+        Workers::Local { .. } => {
             let secret = Secret::random().map_err(LaunchError::Randomness)?;
             Ok((SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), secret))
         }

@@ -35,7 +35,7 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<Outcome, RunError> 
     match cluster_options(job)? {
         None => {
             let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-            let mut crew = Embedded::new(Arc::clone(&problem), dataset.clone(), threads);
+            let mut crew = Embedded::new(Arc::clone(&problem), dataset.clone(), threads, job.fit.memory);
             fit_with(&problem, dataset.as_ref(), &mut crew, observer, began)
         }
         Some(options) => {
@@ -56,7 +56,7 @@ pub fn fit(
     let began = Instant::now();
     let problem = Arc::new(problem);
     refuse_too_few(&problem, source.n_points())?;
-    let mut crew = Embedded::new(Arc::clone(&problem), Arc::clone(&source), threads);
+    let mut crew = Embedded::new(Arc::clone(&problem), Arc::clone(&source), threads, None);
     fit_with(&problem, source.as_ref(), &mut crew, observer, began)
 }
 
@@ -64,14 +64,21 @@ fn cluster_options(job: &Job) -> Result<Option<ClusterOptions>, RunError> {
     let cluster = &job.cluster;
     let Some((min, max)) = cluster.workers else { return Ok(None) };
     let workers = match &cluster.listen {
-        None => Workers::Local(max),
+        None => Workers::Local { min, max },
         Some(listen) => {
             let address = listen.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
             let listen = address.ok_or_else(|| RunError::Listen { address: listen.clone() })?;
             Workers::Join { listen, min, max, token_file: cluster.token_file.clone() }
         }
     };
-    Ok(Some(ClusterOptions { workers, threads: job.fit.threads, placement: cluster.placement }))
+    let (threads, memory) = (job.fit.threads, job.fit.memory);
+    Ok(Some(ClusterOptions {
+        workers,
+        threads,
+        memory,
+        placement: cluster.placement,
+        endurance: cluster.endurance.clone(),
+    }))
 }
 
 /// Fewer points than parameters can be refused before anything is read.

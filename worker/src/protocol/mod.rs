@@ -1,38 +1,59 @@
 //! What coordinator and agent say to each other.
 //!
-//! An agent dials the coordinator once and keeps that control connection for life; after the [handshake](crate::handshake)
-//! both sides send frames ([`codec`]). Stages, in order:
+//! An agent dials the coordinator and keeps that control connection; after the [handshake](crate::handshake) both sides send
+//! frames ([`codec`]). When it breaks, the agent keeps its points and dials again. Stages, in order:
 //!
-//! 1. *Joining.* The agent sends [`Response::Joined`].
-//! 2. *Loading.* The coordinator sends [`Command::Load`]; the agent reads its tiles, says [`Response::Loading`] as it goes,
-//!    and ends with [`Response::Loaded`], [`Response::Refused`] or [`Response::Failed`].
-//! 3. *Serving*, once per generation. [`Command::Prepare`] makes the agent open a fresh data port: [`Response::Listening`].
-//!    When all members have one, [`Command::Start`] names them all; the agent connects to its peers and steps the
-//!    dataflow. It ends with [`Response::Ended`], by itself or after [`Command::Abort`].
-//! 4. *Leaving.* [`Command::Leave`], or the end of the connection: the agent drops its points and ends.
+//! 1. *Joining.* The agent sends [`Response::Joined`], with the tiles that it still holds of a run; the coordinator answers
+//!    with [`Command::Welcome`], and both begin to send signs of life: [`Command::Beat`] and [`Response::Alive`].
+//! 2. *Loading.* [`Command::Hold`] names tiles that the agent will need; it reads those that it does not hold, says
+//!    [`Response::Loading`] as it goes, and ends with [`Response::Loaded`], [`Response::NoRoom`], [`Response::Refused`] or
+//!    [`Response::Failed`]. Several may be under way; they are answered in order. Tiles may be read while a generation serves.
+//! 3. *Serving*, once per generation. [`Command::Prepare`] ends an older generation and makes the agent open a fresh data
+//!    port: [`Response::Listening`]. When all members have one, [`Command::Start`] names them all, and the tiles that the
+//!    agent is to evaluate; it lets go of all others, connects to its peers and steps the dataflow. It ends with
+//!    [`Response::Ended`], by itself or after [`Command::Abort`].
+//! 4. *Leaving.* [`Command::Leave`]: the agent drops its points and ends.
 //!
-//! Every message of a generation carries its number; one that carries another number than the receiver's is out of date
-//! and ignored.
+//! Every message of a generation carries its number, every answer to a request the request's; one that carries another number
+//! than the receiver's is out of date and ignored. Silence for longer than the time that [`Command::Welcome`] names counts as a
+//! broken connection, on both sides.
 
 pub mod codec;
 
 use std::net::SocketAddr;
-use std::ops::Range;
+use std::time::Duration;
 
-use nlsq_engine::data::tree::TreeNode;
+use nlsq_engine::data::tile_set::TileSet;
 use nlsq_engine::data::{Manifest, NonFinite, YStatistics};
 use nlsq_engine::normal::Counts;
 use serde::{Deserialize, Serialize};
 
+/// Names a run: an agent that comes back with tiles of another run comes back with nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RunId(pub [u8; 16]);
+
+impl RunId {
+    /// A fresh one, from the operating system's randomness.
+    pub fn random() -> std::io::Result<Self> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
+        Ok(Self(bytes))
+    }
+}
+
 /// From coordinator to agent.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Command {
-    /// Read these tiles and get ready to evaluate this model.
-    Load {
-        /// What is to be fitted.
-        work: Box<Work>,
-        /// The agent's tiles: shards, ascending and disjoint.
-        shards: Vec<Range<u64>>,
+    /// The agent is known; what the run is about.
+    Welcome(Box<Welcome>),
+    /// The coordinator is alive.
+    Beat,
+    /// Have these tiles in memory.
+    Hold {
+        /// Names the answer.
+        request: u64,
+        /// Those that are wanted; what is held already need not be read.
+        tiles: TileSet,
     },
     /// Open a data port for this generation.
     Prepare {
@@ -47,6 +68,8 @@ pub enum Command {
         index: u64,
         /// The data ports of all members by index; the coordinator's is the first.
         addresses: Vec<SocketAddr>,
+        /// What the agent evaluates; it keeps no other tiles.
+        tiles: TileSet,
     },
     /// Bring this generation down.
     Abort {
@@ -63,31 +86,44 @@ pub enum Command {
 }
 
 /// From agent to coordinator.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Response {
     /// Sent once, first.
-    Joined {
-        /// The program's version: other versions may sum in another order.
-        version: String,
-        /// Who this is, for logs.
-        process: u32,
-        /// What evaluates its tiles.
-        device: String,
+    Joined(Box<Introduction>),
+    /// A sign of life, whatever else the agent is doing.
+    Alive {
+        /// The generation that it serves; 0 for none.
+        generation: u64,
+        /// Passes that it has evaluated in it.
+        passes: u64,
+        /// Seconds that these took its compute threads.
+        seconds: f64,
     },
     /// Progress while loading.
     Loading {
-        /// Points read so far.
+        /// Points held so far.
         points: u64,
     },
-    /// All tiles are there.
+    /// All tiles of a request are there.
     Loaded {
-        /// What became of their points.
-        counts: Counts,
-        /// Nodes of the tile tree over the agent's tiles, folded as far as they go.
-        statistics: Vec<(TreeNode, YStatistics)>,
+        /// The request.
+        request: u64,
+        /// What was read for it, tile by tile.
+        tiles: Vec<TileContent>,
+    },
+    /// The tiles of a request do not fit into the agent's memory.
+    NoRoom {
+        /// The request.
+        request: u64,
+        /// Tiles that it can hold in all.
+        room: u64,
+        /// Why, for people.
+        message: String,
     },
     /// The tiles or the model were refused.
     Refused {
+        /// The request.
+        request: u64,
         /// The sentence for a person.
         message: String,
         /// The global row at fault, if it is one.
@@ -95,6 +131,8 @@ pub enum Response {
     },
     /// Loading ended by a bug of ours.
     Failed {
+        /// The request.
+        request: u64,
         /// What is known of it.
         message: String,
     },
@@ -114,8 +152,49 @@ pub enum Response {
     },
 }
 
+/// Who an agent is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Introduction {
+    /// The program's version: other versions may sum in another order.
+    pub version: String,
+    /// The same for every connection of this process, and different for any other.
+    pub identity: u128,
+    /// Its process id, for logs.
+    pub process: u32,
+    /// What evaluates its tiles.
+    pub device: String,
+    /// Its compute threads; 0 where it leaves that to the coordinator.
+    pub threads: u64,
+    /// What it holds from before the connection broke.
+    pub holds: Option<(RunId, TileSet)>,
+}
+
+/// What an agent needs to know of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The run.
+    pub run: RunId,
+    /// What is to be fitted.
+    pub work: Work,
+    /// How often signs of life are sent.
+    pub heartbeat: Duration,
+    /// Silence after which the other side counts as lost.
+    pub dead_after: Duration,
+}
+
+/// What became of a tile's points when it was read. Whoever reads it again must find the same.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TileContent {
+    /// The tile.
+    pub tile: u64,
+    /// Its points.
+    pub counts: Counts,
+    /// Their y.
+    pub statistics: YStatistics,
+}
+
 /// What is to be fitted, as far as an agent must know.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Work {
     /// Where the points are.
     pub manifest: Manifest,
@@ -129,6 +208,8 @@ pub struct Work {
     pub free: Vec<u64>,
     /// Compute threads of the agent; 0 for one on each of its cores.
     pub threads: u64,
+    /// Bytes that the agent may use for tiles; 0 for what its system allows.
+    pub memory: u64,
 }
 
 /// A model as text: reading it again gives the same graph, and so the same bits, in every process.

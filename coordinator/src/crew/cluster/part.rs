@@ -1,0 +1,119 @@
+//! The coordinator's own part of a generation: it takes part in the graph and owns no points.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::{Duration, Instant};
+
+use nlsq_engine::kernel::Request;
+use nlsq_operators::{Compute, Passes, Reply, driver};
+use nlsq_worker::agent::MESH_LIMIT;
+use nlsq_worker::generation::{self, Generation, Member};
+use nlsq_worker::mesh;
+use nlsq_worker::secret::Secret;
+
+use super::Happening;
+
+/// The coordinator takes part in the graph and owns no points.
+struct NoTiles;
+
+impl Compute for NoTiles {
+    fn evaluate(&self, _request: Request, reply: Reply) {
+        reply.send(Vec::new());
+    }
+}
+
+/// A generation as the coordinator holds it.
+pub(super) struct Part {
+    generation: Arc<Generation>,
+    /// Open until the members are connected.
+    pub(super) listener: Option<TcpListener>,
+    /// Once it is up.
+    pub(super) passes: Option<Passes>,
+}
+
+impl Part {
+    /// For generation `number`, with a data port that is open already.
+    pub(super) fn new(number: u64, listener: TcpListener) -> Self {
+        Self { generation: Arc::new(Generation::new(number)), listener: Some(listener), passes: None }
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.generation.number()
+    }
+
+    pub(super) fn abort(&mut self, cause: &str) {
+        self.generation.abort(cause);
+        self.passes = None;
+    }
+
+    /// Connects to all members on a thread of its own, which then waits for the end.
+    pub(super) fn connect(
+        &mut self,
+        secret: Secret,
+        addresses: Vec<SocketAddr>,
+        tiles: u64,
+        sender: Sender<Happening>,
+    ) -> std::io::Result<()> {
+        let Some(listener) = self.listener.take() else { return Ok(()) };
+        let (generation, number) = (Arc::clone(&self.generation), self.number());
+        let run = move || {
+            let ended = take_part(generation, &secret, &listener, &addresses, tiles, &sender);
+            // Fails only when the run is over.
+            let _ = sender.send(Happening::Down(number, ended.err()));
+        };
+        std::thread::Builder::new().name(format!("generation-{number}")).spawn(run)?;
+        Ok(())
+    }
+
+    /// Lets the dataflow come to its end, and waits for that.
+    pub(super) fn finish(mut self, happenings: &Receiver<Happening>, limit: Duration) -> Result<(), String> {
+        let up = self.passes.is_some();
+        // A generation ends when nobody can ask it any more.
+        self.passes = None;
+        let deadline = Instant::now() + limit;
+        while up {
+            match happenings.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(Happening::Down(number, cause)) if number == self.number() => return cause.map_or(Ok(()), Err),
+                Ok(_) => {}
+                Err(_) => {
+                    self.generation.abort("the run is over");
+                    return Err("some workers did not end the dataflow in time".to_string());
+                }
+            }
+        }
+        self.generation.abort("the run is over");
+        Ok(())
+    }
+}
+
+fn take_part(
+    generation: Arc<Generation>,
+    secret: &Secret,
+    listener: &TcpListener,
+    addresses: &[SocketAddr],
+    tiles: u64,
+    sender: &Sender<Happening>,
+) -> Result<(), String> {
+    let number = generation.number();
+    let deadline = Instant::now() + MESH_LIMIT;
+    let sockets = mesh::connect(&generation, secret, 0, listener, addresses, deadline).map_err(with_source)?;
+    let roots = sender.clone();
+    let (passes, driver) = driver(move |pass, partial| {
+        // Fails only when the run is over.
+        let _ = roots.send(Happening::Root { generation: number, pass, partial: Box::new(partial) });
+    });
+    let member = Member { index: 0, sockets, tiles, compute: Arc::new(NoTiles), driver: Some(driver) };
+    let running = generation::start(Arc::clone(&generation), member).map_err(with_source)?;
+    // If the run is over, the passes are dropped here and the dataflow ends.
+    let _ = sender.send(Happening::Up(number, passes));
+    running.join()
+}
+
+/// An error with its source, in one line.
+fn with_source(error: impl std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

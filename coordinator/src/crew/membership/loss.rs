@@ -1,0 +1,230 @@
+//! What is lost, and how the rest comes together again.
+
+use std::collections::BTreeSet;
+
+use nlsq_engine::data::source::DataError;
+
+use super::event::{Action, AgentId, Event, Failure, Order, Report};
+use super::{Membership, Stage};
+
+/// How a member says that it lost another: a consequence, not a cause.
+const CONSEQUENCES: [&str; 2] = ["lost peer", "the generation was given up"];
+
+impl Membership {
+    /// Notes who was heard.
+    pub(super) fn hear(&mut self, event: &Event) {
+        let (Event::Alive { agent, .. }
+        | Event::Loaded(agent, _)
+        | Event::NoRoom { agent, .. }
+        | Event::Refused(agent, ..)
+        | Event::Listening { agent, .. }
+        | Event::Ended { agent, .. }) = event
+        else {
+            return;
+        };
+        let now = self.now;
+        let Some(heard) = self.agents.get_mut(agent) else { return };
+        let silence = now - heard.heard;
+        heard.heard = now;
+        if std::mem::take(&mut heard.suspected) {
+            self.act(Action::Say(Report::Heard(*agent, silence)));
+        }
+    }
+
+    /// Looks for the silent.
+    pub(super) fn watch(&mut self) {
+        let (now, dead, suspect) = (self.now, self.rules.dead_after, self.rules.suspect_after());
+        let mut silent = Vec::new();
+        let mut suspected = Vec::new();
+        for (id, agent) in &mut self.agents {
+            let silence = now - agent.heard;
+            if silence >= dead {
+                silent.push((*id, silence));
+            } else if silence >= suspect && !agent.suspected {
+                agent.suspected = true;
+                suspected.push((*id, silence));
+            }
+        }
+        for (agent, silence) in suspected {
+            self.act(Action::Say(Report::Suspected(agent, silence)));
+        }
+        for (agent, silence) in silent {
+            let cause = format!("was silent for {:.1} s", silence.as_secs_f64());
+            self.act(Action::Dismiss(agent, cause.clone()));
+            self.lose(agent, cause);
+        }
+    }
+
+    /// An agent is gone.
+    pub(super) fn lose(&mut self, agent: AgentId, cause: String) {
+        if self.stage == Stage::Over || self.agents.remove(&agent).is_none() {
+            return;
+        }
+        self.balance.forget(&agent);
+        if self.next.as_ref().is_some_and(|next| next.contains_key(&agent)) {
+            self.next = None;
+        }
+        let cause = format!("{agent} {cause}");
+        if self.deal.contains_key(&agent) {
+            match &mut self.stage {
+                Stage::Opening { .. } | Stage::Connecting | Stage::Serving { .. } => self.break_up(cause),
+                Stage::Loading => {
+                    self.blame(cause);
+                    self.count_loss();
+                    self.regroup();
+                }
+                Stage::Settling { waiting, .. } => {
+                    waiting.remove(&agent);
+                    self.blame(cause);
+                }
+                Stage::Gathering { .. } => self.blame(cause),
+                Stage::Over => {}
+            }
+        }
+        self.relaunch();
+    }
+
+    /// The generation is over: everybody is told, and waited for.
+    pub(super) fn break_up(&mut self, cause: String) {
+        let generation = self.generation;
+        self.blame(cause.clone());
+        self.count_loss();
+        if self.stage == Stage::Over {
+            return;
+        }
+        self.act(Action::TearDown(generation, cause.clone()));
+        let waiting: BTreeSet<AgentId> =
+            self.deal.keys().filter(|id| self.agents.contains_key(id)).copied().collect();
+        for agent in &waiting {
+            self.tell(*agent, Order::Abort { generation, cause: cause.clone() });
+        }
+        self.next = None;
+        self.stage = Stage::Settling { generation, waiting, deadline: self.now + self.rules.dead_after };
+    }
+
+    /// An agent's part of a generation is over.
+    pub(super) fn ended(&mut self, agent: AgentId, generation: u64, cause: Option<String>) {
+        let cause = cause.map(|cause| format!("{agent}: {cause}"));
+        match &mut self.stage {
+            Stage::Settling { generation: old, waiting, .. } if *old == generation => {
+                waiting.remove(&agent);
+                if let Some(cause) = cause {
+                    self.blame(cause);
+                }
+            }
+            Stage::Opening { .. } | Stage::Connecting | Stage::Serving { .. }
+                if generation == self.generation && self.deal.contains_key(&agent) =>
+            {
+                self.break_up(cause.unwrap_or_else(|| format!("{agent} left the dataflow")));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn settle(&mut self) {
+        let Stage::Settling { waiting, deadline, .. } = &self.stage else { return };
+        if self.now >= *deadline {
+            for agent in waiting.clone() {
+                let cause = "did not end the generation in time".to_string();
+                self.act(Action::Dismiss(agent, cause.clone()));
+                self.lose(agent, cause);
+            }
+        } else if waiting.is_empty() {
+            self.regroup();
+        }
+    }
+
+    /// Waits for as many agents as are needed; that may be none.
+    fn regroup(&mut self) {
+        if self.stage == Stage::Over {
+            return;
+        }
+        let (there, needed, limit) = (self.fit_to_serve(), self.rules.min, self.rules.rejoin_wait);
+        if there < needed {
+            let cause = self.story.causes.join("; ");
+            self.act(Action::Say(Report::Waiting { cause, there, needed, limit }));
+        }
+        self.stage = Stage::Gathering { deadline: self.now + limit, enough_since: None, first: false };
+    }
+
+    /// Keeps a cause, in the order in which they became known. What follows from a loss is kept only as long as nothing
+    /// better is known.
+    fn blame(&mut self, cause: String) {
+        self.story.since.get_or_insert(self.now);
+        let follows = |cause: &str| CONSEQUENCES.iter().any(|text| cause.contains(text));
+        let known = &mut self.story.causes;
+        if follows(&cause) && !known.is_empty() {
+            return;
+        }
+        if !follows(&cause) {
+            known.retain(|other| !follows(other));
+        }
+        if !known.contains(&cause) {
+            known.push(cause);
+        }
+    }
+
+    /// Counts a broken generation; too many in too short a time end the run.
+    fn count_loss(&mut self) {
+        let (now, window) = (self.now, self.rules.restart_window);
+        self.losses.push_back(now);
+        while self.losses.front().is_some_and(|&first| now - first > window) {
+            self.losses.pop_front();
+        }
+        if self.losses.len() > self.rules.max_restarts {
+            let (losses, cause) = (self.losses.len(), self.story.causes.join("; "));
+            self.fail(Failure::TooManyLosses { losses, window, cause });
+        }
+    }
+
+    /// Launches workers in the place of lost ones, where that is done here.
+    fn relaunch(&mut self) {
+        if !self.rules.launched || self.stage == Stage::Over {
+            return;
+        }
+        let missing = self.rules.max.saturating_sub(self.agents.len() + self.launching);
+        if missing > 0 {
+            self.launching += missing;
+            self.act(Action::Launch(missing));
+        }
+    }
+
+    /// A worker that was launched here ended before it joined.
+    pub(super) fn never_joined(&mut self, cause: String) {
+        self.launching = self.launching.saturating_sub(1);
+        if let Stage::Gathering { first: true, .. } = self.stage {
+            let (there, needed, limit) = (self.agents.len(), self.rules.min, self.rules.join_limit);
+            return self.fail(Failure::NeverEnough { there, needed, limit, cause: Some(cause) });
+        }
+        self.story.causes.push(cause);
+        self.count_loss();
+        self.relaunch();
+    }
+
+    /// An agent was refused the data. Before they were complete that ends the run; later they were good, so the agent is not.
+    pub(super) fn refused(&mut self, agent: AgentId, request: u64, error: DataError) {
+        let Some(known) = self.agents.get_mut(&agent) else { return };
+        known.loading.remove(&request);
+        if self.complete {
+            let cause = format!("cannot read its tiles: {}", error.message);
+            self.act(Action::Dismiss(agent, cause.clone()));
+            self.lose(agent, cause);
+        } else {
+            self.refusals.push(error);
+        }
+    }
+
+    /// An agent cannot hold what it was dealt: it is dealt less from now on.
+    pub(super) fn no_room(&mut self, agent: AgentId, request: u64, room: u64, message: String) {
+        let Some(known) = self.agents.get_mut(&agent) else { return };
+        known.loading.remove(&request);
+        known.capacity = known.capacity.min(room);
+        if self.next.as_ref().is_some_and(|next| next.contains_key(&agent)) {
+            self.next = None;
+        }
+        if self.stage == Stage::Loading {
+            self.blame(format!("{agent} {message}"));
+            self.regroup();
+        }
+    }
+}
