@@ -2,6 +2,7 @@
 //!
 //! Both run the same dataflow and own the same tiles in the same tree, so a fit has the same bits with either.
 
+pub mod balance;
 mod cluster;
 mod embedded;
 mod launch;
