@@ -19,6 +19,7 @@ pub mod statistics;
 pub mod synthetic;
 pub mod table;
 pub mod tile;
+pub mod tile_set;
 pub mod tree;
 pub mod write;
 
@@ -47,3 +48,4 @@ pub use manifest::Manifest;
 pub use spec::DatasetSpec;
 pub use statistics::YStatistics;
 pub use tile::NonFinite;
+pub use tile_set::TileSet;
