@@ -1,8 +1,8 @@
 //! The agent: a long-lived process that owns points, computes on its own threads, and takes part in one generation of the
 //! dataflow after another.
 //!
-//! Reading order: [`protocol`] (what coordinator and agent say to each other, and in which order), [`secret`] and
-//! [`handshake`] (who may speak at all), [`session`] (what an agent does and when, as a pure state machine), [`generation`]
+//! Reading order: [`protocol`] (what coordinator and agent say to each other, and in which order), [`secret`],
+//! [`handshake`] (who may speak at all) and [`rendezvous`] (where they meet), [`session`] (what an agent does and when, as a pure state machine), [`generation`]
 //! and `fused` (one timely instance over given sockets, which can be torn down without a panic), [`mesh`] (those sockets),
 //! [`pool`] (threads that evaluate tiles), [`load`] (tiles from a source), [`memory`] (how many fit), [`agent`] (sockets and
 //! threads for what the session decides), [`fault`] (what tests let go wrong).
@@ -17,5 +17,6 @@ pub mod memory;
 pub mod mesh;
 pub mod pool;
 pub mod protocol;
+pub mod rendezvous;
 pub mod secret;
 pub mod session;

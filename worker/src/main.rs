@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use nlsq_engine::data::guard::is_guarded;
-use nlsq_worker::agent::{Options, serve};
+use nlsq_worker::agent::{AgentError, Coordinator, Options, serve};
 use nlsq_worker::memory;
 use nlsq_worker::secret::Secret;
 
@@ -17,11 +17,15 @@ use nlsq_worker::secret::Secret;
 #[command(version)]
 struct Arguments {
     /// Control address of the coordinator.
-    #[arg(long, value_name = "HOST:PORT")]
-    coordinator: String,
+    #[arg(long, value_name = "HOST:PORT", required_unless_present = "rendezvous", requires = "token_file")]
+    coordinator: Option<String>,
     /// File with the cluster's secret (mode 600); `-` reads it from standard input.
-    #[arg(long, value_name = "FILE")]
-    token_file: PathBuf,
+    #[arg(long, value_name = "FILE", requires = "coordinator")]
+    token_file: Option<PathBuf>,
+    /// Instead of both: the file that the coordinator leaves where it was started with the same --rendezvous; it is waited for,
+    /// and read again whenever the connection was lost.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["coordinator", "token_file"])]
+    rendezvous: Option<PathBuf>,
     /// Compute threads [default: as the coordinator says].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
@@ -42,7 +46,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // A worker that a coordinator has started shares its standard error; the coordinator reports for both.
-    let own = if arguments.token_file == Path::new("-") { "off" } else { "warn" };
+    let own = if arguments.token_file.as_deref() == Some(Path::new("-")) { "off" } else { "warn" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("NLSQ_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(own));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
@@ -52,41 +56,49 @@ fn main() -> ExitCode {
             report(panic);
         }
     }));
-    let (options, secret) = match configure(&arguments) {
-        Ok(configured) => configured,
+    let options = match configure(&arguments) {
+        Ok(options) => options,
         Err(message) => {
             tracing::error!("{message}");
             return ExitCode::from(2);
         }
     };
-    match serve(&options, &secret) {
+    match serve(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
             tracing::error!("{error}{source}");
-            ExitCode::from(4)
+            ExitCode::from(if matches!(error, AgentError::Rendezvous(_)) { 2 } else { 4 })
         }
     }
 }
 
-fn configure(arguments: &Arguments) -> Result<(Options, Secret), String> {
-    let name = &arguments.coordinator;
+fn configure(arguments: &Arguments) -> Result<Options, String> {
+    let coordinator = match (&arguments.rendezvous, &arguments.coordinator, &arguments.token_file) {
+        (Some(path), ..) => Coordinator::Rendezvous(path.clone()),
+        (None, Some(name), Some(token_file)) => given(name, token_file)?,
+        _ => return Err("expected --coordinator with --token-file, or --rendezvous".to_string()),
+    };
+    let fault = std::env::var("NLSQ_FAULT").ok().map(|text| text.parse()).transpose()?;
+    let threads = arguments.threads.map(usize::from);
+    Ok(Options { coordinator, threads, memory: arguments.memory, patience: arguments.wait, fault })
+}
+
+fn given(name: &str, token_file: &Path) -> Result<Coordinator, String> {
     let addresses = name.to_socket_addrs().map_err(|error| format!("--coordinator {name}: {error}"))?;
-    let coordinator: Vec<_> = addresses.collect();
-    if coordinator.is_empty() {
+    let addresses: Vec<_> = addresses.collect();
+    if addresses.is_empty() {
         return Err(format!("--coordinator {name}: no such host"));
     }
-    let secret = if arguments.token_file == Path::new("-") {
+    let secret = if token_file == Path::new("-") {
         let mut line = String::new();
         std::io::stdin().read_line(&mut line).map_err(|error| format!("cannot read the secret: {error}"))?;
         end_with_parent();
         Secret::from_hex(&line).ok_or("standard input holds no secret: expected 64 hexadecimal digits")?
     } else {
-        Secret::read(&arguments.token_file).map_err(|error| error.to_string())?
+        Secret::read(token_file).map_err(|error| error.to_string())?
     };
-    let fault = std::env::var("NLSQ_FAULT").ok().map(|text| text.parse()).transpose()?;
-    let threads = arguments.threads.map(usize::from);
-    Ok((Options { coordinator, threads, memory: arguments.memory, patience: arguments.wait, fault }, secret))
+    Ok(Coordinator::At { addresses, secret })
 }
 
 /// Whoever gave the secret on standard input holds it open as long as it lives: a worker that a coordinator has started must

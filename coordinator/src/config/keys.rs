@@ -217,12 +217,15 @@ pub static KEYS: &[Key] = &[
     key("fit.hybrid", "max_step", Kind::Positive, "0.5",
         "Length of the longest step of the warm-up, in normalized units"),
     key("cluster", "workers", Kind::Workers, "none: this process alone",
-        "Worker processes to start here, or with --listen to wait for; with fewer than MIN (N) left the fit waits for others")
+        "Worker processes to start here, or with --listen or --rendezvous to wait for; with fewer than MIN (N) left the fit waits for others")
         .flag("workers", "N|MIN..MAX"),
     key("cluster", "listen", Kind::Text, "none",
         "Address on which workers of other hosts join").flag("listen", "ADDR"),
     key("cluster", "token_file", Kind::Path, "made on first use",
         "File with the secret that the cluster's processes share").flag("token-file", "FILE"),
+    key("cluster", "rendezvous", Kind::Path, "none",
+        "File in which workers with the same --rendezvous find this coordinator: its addresses and a secret made for the run, \
+         readable by its owner only; it listens on a free port of all interfaces, or where --listen says").flag("rendezvous", "FILE"),
     key("cluster", "placement", Kind::Choice(&["contiguous", "scattered"]), "contiguous",
         "How tiles are dealt to workers; the result does not depend on it").flag("placement", "HOW"),
     key("cluster", "heartbeat", Kind::Positive, "1",

@@ -117,6 +117,8 @@ pub struct ClusterSettings {
     pub listen: Option<String>,
     /// File with the secret the processes share.
     pub token_file: Option<PathBuf>,
+    /// File that tells workers where to join, and the secret.
+    pub rendezvous: Option<PathBuf>,
     /// How tiles are dealt to workers.
     pub placement: Placement,
     /// How silence, losses and late joiners are dealt with.
@@ -406,11 +408,21 @@ fn read_cluster(settings: &Settings) -> Result<ClusterSettings, JobError> {
         }
     }
     let token_file = settings.path("cluster", "token_file")?;
+    let rendezvous = settings.path("cluster", "rendezvous")?;
     let refuse = |name: &str, message: &str| Err(settings.error("cluster", name, message));
     match (workers, &listen) {
         (None, _) if settings.is_set("cluster", "placement") => {
             refuse("placement", "--placement (cluster.placement) is for several workers; expected --workers beside it")
         }
+        (None, _) if rendezvous.is_some() => refuse(
+            "rendezvous",
+            "--rendezvous (cluster.rendezvous) needs --workers MIN[..MAX]: how many workers to wait for",
+        ),
+        _ if rendezvous.is_some() && token_file.is_some() => refuse(
+            "token_file",
+            "--rendezvous (cluster.rendezvous) makes a secret of its own, --token-file (cluster.token_file) names one: \
+             expected one of them",
+        ),
         (_, None) if token_file.is_some() => refuse(
             "token_file",
             "--token-file (cluster.token_file) is for workers that join; expected --listen beside it",
@@ -419,7 +431,7 @@ fn read_cluster(settings: &Settings) -> Result<ClusterSettings, JobError> {
     }?;
     let placement = chosen(settings, "cluster", "placement", &PLACEMENTS);
     let endurance = Endurance::read(settings, workers.is_some())?;
-    Ok(ClusterSettings { workers, listen, token_file, placement, endurance })
+    Ok(ClusterSettings { workers, listen, token_file, rendezvous, placement, endurance })
 }
 
 fn read_output(settings: &Settings) -> Result<OutputSettings, JobError> {

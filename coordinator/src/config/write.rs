@@ -90,6 +90,7 @@ impl Job {
             ("cluster", "workers") => cluster.workers.map(|(min, max)| Value::Workers(min, max)),
             ("cluster", "listen") => cluster.listen.clone().map(Value::Text),
             ("cluster", "token_file") => path(&cluster.token_file),
+            ("cluster", "rendezvous") => path(&cluster.rendezvous),
             ("cluster", "placement") => cluster.workers.and_then(|_| text(word_of(&PLACEMENTS, cluster.placement))),
             ("cluster", name) => cluster.workers.and_then(|_| cluster.endurance.value(name)),
             ("output", "dir") => path(&output.dir),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use nlsq_worker::rendezvous::RendezvousError;
 use nlsq_worker::secret::{Secret, SecretError};
 
 /// What the worker's program is called.
@@ -32,6 +33,12 @@ pub enum LaunchError {
     Randomness(#[source] io::Error),
     #[error("listening on {address} without a secret is refused: expected --token-file FILE (made on first use)")]
     NoSecret { address: SocketAddr },
+    #[error(transparent)]
+    Rendezvous(#[from] RendezvousError),
+    #[error("the rendezvous file {} leads to a coordinator that runs, at {address}: expected a file of this run alone", path.display())]
+    Taken { path: PathBuf, address: SocketAddr },
+    #[error("cannot tell the addresses of this host: expected --listen HOST:PORT beside --rendezvous")]
+    Addresses { source: io::Error },
     #[error("only {joined} of {expected} workers joined within {} s", limit.as_secs())]
     TooFew { joined: usize, expected: usize, limit: Duration },
     #[error("only {joined} of {expected} workers joined: {cause}")]
@@ -44,7 +51,7 @@ impl LaunchError {
         match self {
             Self::TooFew { .. } | Self::Died { .. } | Self::Spawn { .. } => 4,
             Self::NoProgram { .. } | Self::Listen { .. } | Self::Secret(_) | Self::Randomness(_) => 2,
-            Self::NoSecret { .. } => 2,
+            Self::NoSecret { .. } | Self::Rendezvous(_) | Self::Taken { .. } | Self::Addresses { .. } => 2,
         }
     }
 }

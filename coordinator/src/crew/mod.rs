@@ -10,6 +10,7 @@ pub mod membership;
 mod options;
 pub mod placement;
 mod progress;
+mod rendezvous;
 mod server;
 
 use nlsq_engine::data::YStatistics;
@@ -23,7 +24,7 @@ use nlsq_worker::protocol::TileContent;
 pub use cluster::Cluster;
 pub use embedded::Embedded;
 pub use launch::LaunchError;
-pub use options::{ClusterOptions, Workers};
+pub use options::{ClusterOptions, Meeting, Workers};
 
 use crate::outcome::Observer;
 

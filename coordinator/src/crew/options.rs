@@ -26,9 +26,18 @@ pub enum Workers {
         min: usize,
         /// Most to take in.
         max: usize,
-        /// File with the secret, made on first use.
-        token_file: Option<PathBuf>,
+        /// How they know where, and the secret.
+        meeting: Meeting,
     },
+}
+
+/// How workers that join know where to, and the secret of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Meeting {
+    /// The address is told to them; the secret stands in this file, made on first use.
+    TokenFile(Option<PathBuf>),
+    /// Both stand in this file, which the coordinator writes.
+    Rendezvous(PathBuf),
 }
 
 /// How a cluster is made up.
@@ -47,13 +56,20 @@ pub struct ClusterOptions {
 }
 
 /// Where the control port opens, and with which secret.
-pub(super) fn rendezvous(workers: &Workers) -> Result<(SocketAddr, Secret), LaunchError> {
+pub(super) fn doorway(workers: &Workers) -> Result<(SocketAddr, Secret), LaunchError> {
     match workers {
         Workers::Local { .. } => {
             let secret = Secret::random().map_err(LaunchError::Randomness)?;
             Ok((SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), secret))
         }
-        Workers::Join { listen, token_file: Some(path), .. } => Ok((*listen, Secret::read_or_create(path)?)),
-        Workers::Join { listen, token_file: None, .. } => Err(LaunchError::NoSecret { address: *listen }),
+        Workers::Join { listen, meeting: Meeting::Rendezvous(_), .. } => {
+            Ok((*listen, Secret::random().map_err(LaunchError::Randomness)?))
+        }
+        Workers::Join { listen, meeting: Meeting::TokenFile(Some(path)), .. } => {
+            Ok((*listen, Secret::read_or_create(path)?))
+        }
+        Workers::Join { listen, meeting: Meeting::TokenFile(None), .. } => {
+            Err(LaunchError::NoSecret { address: *listen })
+        }
     }
 }

@@ -5,7 +5,7 @@ mod problem;
 mod profiles;
 mod session;
 
-use std::net::ToSocketAddrs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -63,13 +63,17 @@ pub fn fit(
 fn cluster_options(job: &Job) -> Result<Option<ClusterOptions>, RunError> {
     let cluster = &job.cluster;
     let Some((min, max)) = cluster.workers else { return Ok(None) };
-    let workers = match &cluster.listen {
-        None => Workers::Local { min, max },
-        Some(listen) => {
-            let address = listen.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
-            let listen = address.ok_or_else(|| RunError::Listen { address: listen.clone() })?;
-            Workers::Join { listen, min, max, token_file: cluster.token_file.clone() }
-        }
+    let workers = match (&cluster.listen, &cluster.rendezvous) {
+        (None, None) => Workers::Local { min, max },
+        (listen, rendezvous) => Workers::Join {
+            listen: listen.as_ref().map_or(Ok(ANYWHERE), |name| resolve(name))?,
+            min,
+            max,
+            meeting: match rendezvous {
+                Some(path) => Meeting::Rendezvous(path.clone()),
+                None => Meeting::TokenFile(cluster.token_file.clone()),
+            },
+        },
     };
     let (threads, memory) = (job.fit.threads, job.fit.memory);
     Ok(Some(ClusterOptions {
@@ -79,6 +83,14 @@ fn cluster_options(job: &Job) -> Result<Option<ClusterOptions>, RunError> {
         placement: cluster.placement,
         endurance: cluster.endurance.clone(),
     }))
+}
+
+/// A free port on all interfaces.
+const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+fn resolve(listen: &str) -> Result<SocketAddr, RunError> {
+    let address = listen.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+    address.ok_or_else(|| RunError::Listen { address: listen.to_string() })
 }
 
 /// Fewer points than parameters can be refused before anything is read.

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, warn};
 
-use super::{AgentError, Happening, Options};
+use super::{AgentError, Coordinator, Happening, Options};
 use crate::handshake::{self, HandshakeError, Purpose};
 use crate::pool::Pace;
 use crate::protocol::codec::{FrameError, receive, send};
 use crate::protocol::{Command, Response};
+use crate::rendezvous::{Rendezvous, RendezvousError};
 use crate::secret::Secret;
 use crate::session::Event;
 
@@ -21,6 +22,8 @@ use crate::session::Event;
 const REACH_AGAIN: Duration = Duration::from_millis(100);
 /// Longest time for one attempt.
 const ATTEMPT: Duration = Duration::from_secs(10);
+/// The same where the address may be that of a dead coordinator, or of another network: the next may do.
+const BRIEF_ATTEMPT: Duration = Duration::from_secs(3);
 /// How long the coordinator may take to answer a handshake.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// Silence that is borne until the coordinator has said how much is.
@@ -36,48 +39,83 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Connects, proves itself, and hears the coordinator on a thread of its own.
+/// Connects, proves itself, and hears the coordinator on a thread of its own. Also gives the secret that was proved.
 pub(crate) fn connect(
     options: &Options,
-    secret: &Secret,
     number: u64,
     sender: Sender<Happening>,
-) -> Result<Connection, AgentError> {
-    let socket = reach(options, secret)?;
+) -> Result<(Connection, Secret), AgentError> {
+    let (socket, secret) = reach(options)?;
     let reader = socket.try_clone().map_err(|error| AgentError::Control(FrameError::Io(error)))?;
     let hear = std::thread::Builder::new().name("control".to_string());
     hear.spawn(move || hear_all(reader, number, &sender)).map_err(AgentError::Threads)?;
-    Ok(Connection { writer: Arc::new(Mutex::new(socket)), open: Arc::new(AtomicBool::new(true)) })
+    Ok((Connection { writer: Arc::new(Mutex::new(socket)), open: Arc::new(AtomicBool::new(true)) }, secret))
 }
 
 /// Connects to the first address that answers as a coordinator does. Agents may be there before the coordinator listens, or
-/// be left behind by one that comes back: it is looked for, for a while. One that does not know the secret is final.
-fn reach(options: &Options, secret: &Secret) -> Result<TcpStream, AgentError> {
-    let deadline = Instant::now() + options.patience;
+/// be left behind by one that comes back: it is looked for, for a while. At a given address, one that does not know the secret is
+/// final; where a rendezvous file says who and where, the next one may be right.
+fn reach(options: &Options) -> Result<(TcpStream, Secret), AgentError> {
+    let (deadline, limit) = (Instant::now() + options.patience, options.patience);
+    let mut last = None;
     loop {
-        let mut last: Option<(SocketAddr, io::Error)> = None;
-        for &address in &options.coordinator {
-            match attempt(address, secret) {
-                Ok(socket) => return Ok(socket),
-                Err(HandshakeError::Io(error)) => last = Some((address, error)),
-                Err(error) => return Err(AgentError::Handshake(error)),
+        match options.coordinator.look() {
+            Ok((addresses, secret)) => {
+                for address in addresses {
+                    match attempt(address, &secret, options.coordinator.attempt_limit()) {
+                        Ok(socket) => return Ok((socket, secret)),
+                        Err(HandshakeError::Io(source)) => last = Some(AgentError::Unreachable { address, limit, source }),
+                        Err(error) if options.coordinator.may_change() => last = Some(AgentError::Handshake(error)),
+                        Err(error) => return Err(AgentError::Handshake(error)),
+                    }
+                }
             }
+            Err(source) if source.may_pass() => last = Some(AgentError::NoRendezvous { limit, source }),
+            Err(source) => return Err(AgentError::Rendezvous(source)),
         }
-        let (address, source) = last.expect("a name resolves to at least one address");
         if Instant::now() >= deadline {
-            return Err(AgentError::Unreachable { address, limit: options.patience, source });
+            return Err(last.expect("a coordinator has at least one address"));
         }
         std::thread::sleep(REACH_AGAIN);
     }
 }
 
-fn attempt(address: SocketAddr, secret: &Secret) -> Result<TcpStream, HandshakeError> {
-    let mut socket = TcpStream::connect_timeout(&address, ATTEMPT)?;
+impl Coordinator {
+    /// Where it is now, and the secret.
+    fn look(&self) -> Result<(Vec<SocketAddr>, Secret), RendezvousError> {
+        match self {
+            Self::At { addresses, secret } => Ok((addresses.clone(), secret.clone())),
+            Self::Rendezvous(path) => Rendezvous::read(path).map(|found| (found.addresses, found.secret)),
+        }
+    }
+
+    fn may_change(&self) -> bool {
+        matches!(self, Self::Rendezvous(_))
+    }
+
+    fn attempt_limit(&self) -> Duration {
+        if self.may_change() { BRIEF_ATTEMPT } else { ATTEMPT }
+    }
+}
+
+/// Where of these addresses a coordinator answers that knows the secret.
+pub fn answering(rendezvous: &Rendezvous) -> Option<SocketAddr> {
+    std::thread::scope(|scope| {
+        let answers = |address: SocketAddr| attempt(address, &rendezvous.secret, BRIEF_ATTEMPT).is_ok();
+        let attempts: Vec<_> =
+            rendezvous.addresses.iter().map(|&address| (address, scope.spawn(move || answers(address)))).collect();
+        attempts.into_iter().find_map(|(address, attempt)| attempt.join().is_ok_and(|answers| answers).then_some(address))
+    })
+}
+
+fn attempt(address: SocketAddr, secret: &Secret, limit: Duration) -> Result<TcpStream, HandshakeError> {
+    let mut socket = TcpStream::connect_timeout(&address, limit)?;
     socket.set_nodelay(true)?;
-    socket.set_read_timeout(Some(HANDSHAKE_LIMIT))?;
-    socket.set_write_timeout(Some(HANDSHAKE_LIMIT))?;
+    socket.set_read_timeout(Some(HANDSHAKE_LIMIT.min(limit)))?;
+    socket.set_write_timeout(Some(HANDSHAKE_LIMIT.min(limit)))?;
     handshake::dial(&mut socket, secret, Purpose::Control)?;
     socket.set_read_timeout(Some(FIRST_SILENCE))?;
+    socket.set_write_timeout(Some(HANDSHAKE_LIMIT))?;
     Ok(socket)
 }
 

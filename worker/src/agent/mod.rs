@@ -11,6 +11,7 @@ mod store;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -26,6 +27,7 @@ use crate::mesh;
 use crate::pool::Pace;
 use crate::protocol::codec::FrameError;
 use crate::protocol::{Introduction, Response, RunId, Welcome};
+use crate::rendezvous::RendezvousError;
 use crate::secret::Secret;
 use crate::session::{Action, Event, Session};
 use control::Connection;
@@ -35,11 +37,25 @@ use store::Store;
 /// How long the members of a generation may take to connect.
 pub const MESH_LIMIT: Duration = Duration::from_secs(30);
 
+/// Where the coordinator is, and what must be known to be accepted there.
+#[derive(Clone, Debug)]
+pub enum Coordinator {
+    /// At the first of these addresses that answers.
+    At {
+        /// Where it listens.
+        addresses: Vec<SocketAddr>,
+        /// The cluster's secret.
+        secret: Secret,
+    },
+    /// Where this file says, which is read before every attempt.
+    Rendezvous(PathBuf),
+}
+
 /// How an agent is set up.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The coordinator's control address: the first of these that answers.
-    pub coordinator: Vec<SocketAddr>,
+    /// Whom to serve.
+    pub coordinator: Coordinator,
     /// Compute threads; `None` leaves it to the coordinator.
     pub threads: Option<usize>,
     /// Bytes for tiles; `None` leaves it to the coordinator.
@@ -56,6 +72,10 @@ pub struct Options {
 pub enum AgentError {
     #[error("cannot reach the coordinator at {address} within {} s", limit.as_secs_f64())]
     Unreachable { address: SocketAddr, limit: Duration, source: io::Error },
+    #[error("found no coordinator within {} s", limit.as_secs_f64())]
+    NoRendezvous { limit: Duration, source: RendezvousError },
+    #[error(transparent)]
+    Rendezvous(RendezvousError),
     #[error("the coordinator was not accepted")]
     Handshake(#[source] HandshakeError),
     #[error("the connection to the coordinator failed")]
@@ -76,12 +96,12 @@ pub(crate) enum Happening {
 
 /// Joins a coordinator and serves it until it says to leave. When the connection breaks, tiles are kept and the coordinator
 /// is looked for again.
-pub fn serve(options: &Options, secret: &Secret) -> Result<(), AgentError> {
+pub fn serve(options: &Options) -> Result<(), AgentError> {
     let (sender, happenings) = channel();
     let store = Store::start(options, sender.clone()).map_err(AgentError::Threads)?;
     let agent = Agent {
         options,
-        secret,
+        secret: None,
         session: Session::default(),
         identity: identity().map_err(|error| AgentError::Control(FrameError::Io(error)))?,
         connection: None,
@@ -102,7 +122,8 @@ fn identity() -> io::Result<u128> {
 
 struct Agent<'a> {
     options: &'a Options,
-    secret: &'a Secret,
+    /// What the last connection was proved with.
+    secret: Option<Secret>,
     session: Session,
     identity: u128,
     connection: Option<Connection>,
@@ -154,12 +175,13 @@ impl Agent<'_> {
             Action::ClosePort => self.port = None,
             Action::Begin { generation, index, addresses, tiles } => {
                 let Some((_, listener)) = self.port.take().filter(|(number, _)| *number == generation) else { return };
+                let secret = self.secret.clone().expect("only a coordinator says to begin, and it was proved");
                 let handle = Arc::new(Generation::new(generation));
                 self.parts.insert(generation, Arc::clone(&handle));
                 self.pace.restart(generation);
                 let part = Part {
                     generation: handle,
-                    secret: self.secret.clone(),
+                    secret,
                     index: index as usize,
                     listener,
                     addresses,
@@ -216,7 +238,8 @@ impl Agent<'_> {
         // An older connection is closed before a new one is made: the coordinator must not hear two.
         self.connection = None;
         self.connections += 1;
-        let connection = control::connect(self.options, self.secret, self.connections, self.sender.clone())?;
+        let (connection, secret) = control::connect(self.options, self.connections, self.sender.clone())?;
+        self.secret = Some(secret);
         let introduction = Introduction {
             version: env!("CARGO_PKG_VERSION").to_string(),
             identity: self.identity,

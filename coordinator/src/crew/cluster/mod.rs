@@ -23,7 +23,8 @@ use nlsq_worker::secret::Secret;
 
 use super::launch::{Children, LaunchError};
 use super::membership::{Action, AgentId, Event, Failure, Membership, Rules};
-use super::options::{ClusterOptions, Workers, rendezvous};
+use super::options::{ClusterOptions, Meeting, Workers, doorway};
+use super::rendezvous::Posted;
 use super::server::{self, Server};
 use super::{Crew, CrewError, Loaded};
 use crate::fit::Problem;
@@ -79,6 +80,8 @@ pub struct Cluster {
     failure: Option<CrewError>,
     secret: Secret,
     beat: Beat,
+    /// Leads workers here as long as it stands.
+    _posted: Option<Posted>,
     // Dropped in this order, after everybody was sent home: connections close before children are killed.
     server: Server,
     children: Children,
@@ -131,10 +134,16 @@ impl Cluster {
         options: &ClusterOptions,
         observer: &mut dyn Observer,
     ) -> Result<Self, CrewError> {
-        let (listen, secret) = rendezvous(&options.workers)?;
+        let (listen, secret) = doorway(&options.workers)?;
         let (sender, happenings) = channel();
         let server = Server::start(listen, secret.clone(), server_events(sender.clone())?)
             .map_err(|source| LaunchError::Listen { address: listen.to_string(), source })?;
+        let posted = match &options.workers {
+            Workers::Join { meeting: Meeting::Rendezvous(path), .. } => {
+                Some(Posted::post(path, server.address(), &secret)?)
+            }
+            _ => None,
+        };
         let rules = rules(options);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (children, launching, threads) = match options.workers {
@@ -168,6 +177,7 @@ impl Cluster {
             failure: None,
             secret,
             beat: Beat::start(heartbeat).map_err(LaunchError::Threads)?,
+            _posted: posted,
             server,
             children,
         };
