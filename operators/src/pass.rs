@@ -26,18 +26,20 @@ pub struct Partial {
     pub sums: Sums,
     /// The first fault among them.
     pub fault: Option<Fault>,
-    /// Seconds of the slowest worker that contributed; no part of the result.
-    pub busy_seconds: f64,
+    /// Which members of the generation contributed and how many seconds each was busy; no part of the result.
+    pub busy: Vec<(u64, f64)>,
 }
 
 impl Partial {
+    /// Seconds of the slowest member.
+    pub fn busy_seconds(&self) -> f64 {
+        self.busy.iter().map(|(_, seconds)| *seconds).fold(0.0, f64::max)
+    }
+
     /// The node that covers both, `right` after `self`.
-    pub fn merge(self, right: Self) -> Self {
-        Self {
-            sums: self.sums.merge(&right.sums),
-            fault: self.fault.or(right.fault),
-            busy_seconds: self.busy_seconds.max(right.busy_seconds),
-        }
+    pub fn merge(mut self, right: Self) -> Self {
+        self.busy.extend(right.busy);
+        Self { sums: self.sums.merge(&right.sums), fault: self.fault.or(right.fault), busy: self.busy }
     }
 }
 

@@ -24,9 +24,9 @@ impl Budget {
             (control_group(), "the control group's limit"),
             (machine(), "the machine's memory"),
         ];
-        let system = left.into_iter().filter_map(|(bytes, source)| {
-            Some(Self { bytes: (bytes? as f64 * SHARE) as u64 + resident(), source })
-        });
+        let system = left
+            .into_iter()
+            .filter_map(|(bytes, source)| Some(Self { bytes: (bytes? as f64 * SHARE) as u64 + resident(), source }));
         let set = set.map(|bytes| Self { bytes, source: "--memory" });
         let all = system.chain(set);
         all.min_by_key(|budget| budget.bytes).unwrap_or(Self { bytes: u64::MAX, source: "no limit known" })
@@ -153,6 +153,9 @@ mod tests {
     #[test]
     fn figures_are_found_by_their_names() {
         assert_eq!(kibibytes("VmPeak:  9 kB\nVmRSS:\t  12 kB\n", "VmRSS:"), Some(12 << 10));
-        assert_eq!(field("Max address space         unlimited            unlimited  bytes", "Max address space"), Some("unlimited"));
+        assert_eq!(
+            field("Max address space         unlimited            unlimited  bytes", "Max address space"),
+            Some("unlimited")
+        );
     }
 }

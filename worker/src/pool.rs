@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -24,35 +24,6 @@ use crate::fault::{Fault, Moment};
 const RUN: usize = 4;
 /// Claims of each thread, at least, where there are tiles enough: short enough to balance.
 const CLAIMS: usize = 4;
-
-/// How many passes a pool has evaluated and how long they took, for signs of life.
-#[derive(Debug, Default)]
-pub struct Pace {
-    generation: AtomicU64,
-    passes: AtomicU64,
-    nanoseconds: AtomicU64,
-}
-
-impl Pace {
-    /// A generation begins.
-    pub fn restart(&self, generation: u64) {
-        self.passes.store(0, Ordering::SeqCst);
-        self.nanoseconds.store(0, Ordering::SeqCst);
-        self.generation.store(generation, Ordering::SeqCst);
-    }
-
-    fn add(&self, seconds: f64) {
-        self.nanoseconds.fetch_add((seconds * 1e9) as u64, Ordering::SeqCst);
-        self.passes.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// Generation, passes in it, and seconds that they took.
-    pub fn read(&self) -> (u64, u64, f64) {
-        let passes = self.passes.load(Ordering::SeqCst);
-        let seconds = self.nanoseconds.load(Ordering::SeqCst) as f64 / 1e9;
-        (self.generation.load(Ordering::SeqCst), passes, seconds)
-    }
-}
 
 /// Threads over a fixed set of tiles.
 pub struct Pool {
@@ -71,7 +42,8 @@ struct Shared {
     wake: Condvar,
     /// Nobody wants an answer any more.
     closed: AtomicBool,
-    pace: Arc<Pace>,
+    /// Its member of the generation.
+    member: u64,
     fault: Option<Fault>,
 }
 
@@ -103,14 +75,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Pool {
-    /// Starts `threads` threads over these tiles of a dataset of `total` tiles; fails if the system has no more threads.
+    /// Starts `threads` threads for a member of a generation over its tiles of a dataset of `total` tiles; fails if the system has no more threads.
     pub fn new(
         backend: &dyn Backend,
         program: &Program,
         mut tiles: Vec<Arc<Tile>>,
         total: u64,
         threads: usize,
-        pace: Arc<Pace>,
+        member: u64,
         fault: Option<Fault>,
     ) -> io::Result<Self> {
         assert!(threads > 0, "a pool has at least one thread");
@@ -123,7 +95,7 @@ impl Pool {
             queue: Mutex::default(),
             wake: Condvar::new(),
             closed: AtomicBool::new(false),
-            pace,
+            member,
             fault,
         };
         let shared = Arc::new(shared);
@@ -230,8 +202,10 @@ impl Shared {
         }
         let fold = std::mem::replace(&mut progress.fold, TreeFold::new(self.total));
         let busy_seconds = job.started.elapsed().as_secs_f64();
-        let nodes = fold.into_nodes().map(|(node, partial)| (node, Partial { busy_seconds, ..partial })).collect();
-        self.pace.add(busy_seconds);
+        let mut nodes: Vec<_> = fold.into_nodes().collect();
+        if let Some((_, first)) = nodes.first_mut() {
+            first.busy = vec![(self.member, busy_seconds)];
+        }
         if let Some(fault) = &self.fault {
             fault.strike(Moment::Reduce(job.pass));
         }
@@ -243,7 +217,7 @@ impl Shared {
     fn evaluate(&self, request: &Request, tile: &Tile, evaluator: &mut dyn Evaluator) -> Partial {
         let sums = evaluator.evaluate(request, tile);
         let fault = request.only_theta().and_then(|theta| self.fault(theta, tile, &sums));
-        Partial { sums, fault, busy_seconds: 0.0 }
+        Partial { sums, fault, busy: Vec::new() }
     }
 
     /// Looks for the point that spoiled the sums, if they are spoiled.

@@ -181,7 +181,7 @@ impl Session {
         match command {
             Command::Welcome(welcome) => {
                 if self.run.replace(welcome.run) != Some(welcome.run) {
-                    self.held = TileSet::default();
+                    self.held = TileSet::new();
                 }
                 vec![Action::Adopt(welcome)]
             }
@@ -324,7 +324,7 @@ mod tests {
         let known = said(&mut session, Command::Hold { request: 1, tiles: tiles(2) });
         assert_eq!(known, [Action::Say(Response::Loaded { request: 1, tiles: Vec::new() })]);
         session.run = Some(RunId([2; 16]));
-        session.held = TileSet::default();
+        session.held = TileSet::new();
         assert_eq!(session.holds(), None);
     }
 
@@ -340,7 +340,8 @@ mod tests {
     #[test]
     fn a_start_that_was_not_prepared_or_names_other_tiles_begins_nothing() {
         let mut session = holding(2);
-        let start = |generation, count| Command::Start { generation, index: 1, addresses: Vec::new(), tiles: tiles(count) };
+        let start =
+            |generation, count| Command::Start { generation, index: 1, addresses: Vec::new(), tiles: tiles(count) };
         assert_eq!(said(&mut session, start(5, 2)), []);
         said(&mut session, Command::Prepare { generation: 6 });
         let refused = said(&mut session, start(6, 3));

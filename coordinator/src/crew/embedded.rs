@@ -38,7 +38,18 @@ impl Embedded {
     pub fn new(problem: Arc<Problem>, source: Arc<dyn TileSource>, threads: usize, memory: Option<u64>) -> Self {
         let tiles = tile_count(source.n_points(), problem.tile_points);
         let generation = Arc::new(Generation::new(1));
-        Self { problem, source, threads, memory, tiles, pool: None, generation, running: None, passes: None, answers: None }
+        Self {
+            problem,
+            source,
+            threads,
+            memory,
+            tiles,
+            pool: None,
+            generation,
+            running: None,
+            passes: None,
+            answers: None,
+        }
     }
 }
 
@@ -79,8 +90,8 @@ impl Crew for Embedded {
             (Err(LoadError::Stopped), reason) => return Err(CrewError::Stopped(reason.unwrap_or_default())),
         };
         let tiles = loaded.tiles.into_iter().map(Arc::new).collect();
-        let (program, pace) = (&self.problem.program, Arc::default());
-        let pool = Pool::new(&Blocks::new(), program, tiles, self.tiles, self.threads, pace, None);
+        let program = &self.problem.program;
+        let pool = Pool::new(&Blocks::new(), program, tiles, self.tiles, self.threads, 0, None);
         let refused = |error| {
             DataError::new(format!(
                 "cannot start {} compute threads: {error}; expected a smaller --threads",

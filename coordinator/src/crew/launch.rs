@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nlsq_worker::rendezvous::RendezvousError;
@@ -29,6 +29,8 @@ pub enum LaunchError {
     Listen { address: String, source: io::Error },
     #[error(transparent)]
     Secret(#[from] SecretError),
+    #[error("the system has no more threads")]
+    Threads(#[source] io::Error),
     #[error("cannot make a secret")]
     Randomness(#[source] io::Error),
     #[error("listening on {address} without a secret is refused: expected --token-file FILE (made on first use)")]
@@ -49,7 +51,7 @@ impl LaunchError {
     /// 2 where the person can set it right, 4 where the workers are missing.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::TooFew { .. } | Self::Died { .. } | Self::Spawn { .. } => 4,
+            Self::TooFew { .. } | Self::Died { .. } | Self::Spawn { .. } | Self::Threads(_) => 4,
             Self::NoProgram { .. } | Self::Listen { .. } | Self::Secret(_) | Self::Randomness(_) => 2,
             Self::NoSecret { .. } | Self::Rendezvous(_) | Self::Taken { .. } | Self::Addresses { .. } => 2,
         }
@@ -57,52 +59,86 @@ impl LaunchError {
 }
 
 /// Worker processes that this process has started; they are killed when it is dropped.
-#[derive(Default)]
 pub(super) struct Children {
-    children: Vec<(u32, Child)>,
+    start: Option<Start>,
+    children: Vec<Running>,
+}
+
+/// What it takes to start one.
+struct Start {
+    program: PathBuf,
+    coordinator: SocketAddr,
+    secret: Secret,
+}
+
+struct Running {
+    process: u32,
+    child: Child,
+    /// Held open as long as this process lives: a worker ends when it is closed.
+    _stdin: ChildStdin,
+    ended: Option<ExitStatus>,
 }
 
 impl Children {
-    /// Starts `count` workers that join `coordinator`.
-    pub(super) fn start(count: usize, coordinator: SocketAddr, secret: &Secret) -> Result<Self, LaunchError> {
-        let program = find_worker()?;
-        let mut children = Self::default();
-        for _ in 0..count {
-            let child = spawn(&program, coordinator, secret);
-            let child = child.map_err(|source| LaunchError::Spawn { program: program.clone(), source })?;
-            children.children.push((child.id(), child));
-        }
-        Ok(children)
+    /// None, and none will be started.
+    pub(super) fn none() -> Self {
+        Self { start: None, children: Vec::new() }
     }
 
-    /// How many were started.
-    pub(super) fn len(&self) -> usize {
-        self.children.len()
+    /// None yet; those that are started join `coordinator`.
+    pub(super) fn new(coordinator: SocketAddr, secret: &Secret) -> Result<Self, LaunchError> {
+        let start = Start { program: find_worker()?, coordinator, secret: secret.clone() };
+        Ok(Self { start: Some(start), children: Vec::new() })
+    }
+
+    /// Starts `count` more.
+    pub(super) fn start(&mut self, count: usize) -> Result<(), LaunchError> {
+        let Some(Start { program, coordinator, secret }) = &self.start else { return Ok(()) };
+        for _ in 0..count {
+            let spawned = spawn(program, *coordinator, secret);
+            let (child, stdin) = spawned.map_err(|source| LaunchError::Spawn { program: program.clone(), source })?;
+            self.children.push(Running { process: child.id(), child, _stdin: stdin, ended: None });
+        }
+        Ok(())
     }
 
     /// Whether this process started that one.
     pub(super) fn has(&self, process: u32) -> bool {
-        self.children.iter().any(|(id, _)| *id == process)
+        self.children.iter().any(|running| running.process == process)
     }
 
-    /// How each worker that has already ended did so, by process id.
-    pub(super) fn ended(&mut self) -> Vec<(u32, ExitStatus)> {
-        let ended = |(id, child): &mut (u32, Child)| child.try_wait().ok().flatten().map(|status| (*id, status));
-        self.children.iter_mut().filter_map(ended).collect()
+    /// How a worker ended, if it has.
+    pub(super) fn status(&mut self, process: u32) -> Option<ExitStatus> {
+        self.children.iter_mut().find(|running| running.process == process)?.look()
+    }
+
+    /// Those that have ended since this was asked last.
+    pub(super) fn newly_ended(&mut self) -> Vec<(u32, ExitStatus)> {
+        let running = self.children.iter_mut().filter(|running| running.ended.is_none());
+        running.filter_map(|running| Some((running.process, running.look()?))).collect()
     }
 
     /// Waits for all to end by themselves, for a while.
     pub(super) fn wait(&mut self) {
         let deadline = Instant::now() + LEAVE_LIMIT;
-        while self.ended().len() < self.children.len() && Instant::now() < deadline {
+        while self.children.iter_mut().any(|running| running.look().is_none()) && Instant::now() < deadline {
             std::thread::sleep(POLL);
         }
     }
 }
 
+impl Running {
+    fn look(&mut self) -> Option<ExitStatus> {
+        if self.ended.is_none() {
+            self.ended = self.child.try_wait().ok().flatten();
+        }
+        self.ended
+    }
+}
+
 impl Drop for Children {
     fn drop(&mut self) {
-        for (_, child) in &mut self.children {
+        for Running { child, .. } in &mut self.children {
             // Fails for a child that has ended, which is what is wanted.
             let _ = child.kill();
             let _ = child.wait();
@@ -111,7 +147,7 @@ impl Drop for Children {
 }
 
 /// The secret goes through a pipe: neither arguments nor environment of a process are private.
-fn spawn(program: &Path, coordinator: SocketAddr, secret: &Secret) -> io::Result<Child> {
+fn spawn(program: &Path, coordinator: SocketAddr, secret: &Secret) -> io::Result<(Child, ChildStdin)> {
     let mut child = Command::new(program)
         .arg("--coordinator")
         .arg(coordinator.to_string())
@@ -124,7 +160,7 @@ fn spawn(program: &Path, coordinator: SocketAddr, secret: &Secret) -> io::Result
     let mut stdin = child.stdin.take().expect("standard input is piped");
     // Fails if the child is dead already; its exit status then says more than a broken pipe.
     let _ = writeln!(stdin, "{}", secret.to_hex());
-    Ok(child)
+    Ok((child, stdin))
 }
 
 /// Beside this program, or one folder up (test programs and examples stand in a folder of their own).

@@ -58,10 +58,8 @@ pub enum CrewError {
         cause: String,
     },
     /// Workers were lost and the fit cannot go on.
-    #[error("the cluster was lost {during}: {cause}")]
+    #[error("the cluster was lost: {cause}")]
     Lost {
-        /// What was being done.
-        during: String,
         /// The first cause.
         cause: String,
     },

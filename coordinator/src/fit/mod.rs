@@ -16,11 +16,12 @@ use nlsq_engine::data::tile::tile_count;
 use nlsq_engine::hybrid::Hybrid;
 use nlsq_engine::kernel::Costing;
 use nlsq_engine::summary::Summary;
+use nlsq_worker::protocol::RunId;
 
 pub use problem::{Problem, ProblemError, problem_of};
 
 use crate::config::Job;
-use crate::crew::{Cluster, ClusterOptions, Crew, Embedded, Loaded, Workers};
+use crate::crew::{Cluster, ClusterOptions, Crew, CrewError, Embedded, LaunchError, Loaded, Workers};
 use crate::outcome::{About, Level, Observer, Outcome, RunError, Seconds, Sigma};
 use conclude::Solution;
 use session::{PassTimes, Session, Stop};
@@ -40,7 +41,8 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<Outcome, RunError> 
         }
         Some(options) => {
             let n_points = dataset.n_points();
-            let mut crew = Cluster::gather(Arc::clone(&problem), dataset.manifest(), n_points, &options, observer)?;
+            let run = RunId::random().map_err(|error| CrewError::from(LaunchError::Randomness(error)))?;
+            let mut crew = Cluster::gather(&problem, dataset.manifest(), n_points, run, &options, observer)?;
             fit_with(&problem, dataset.as_ref(), &mut crew, observer, began)
         }
     }

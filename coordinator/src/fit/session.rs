@@ -99,7 +99,7 @@ impl Session<'_> {
         })?;
         let elapsed = began.elapsed();
         self.times.total += elapsed;
-        self.times.compute += Duration::from_secs_f64(partial.busy_seconds).min(elapsed);
+        self.times.compute += Duration::from_secs_f64(partial.busy_seconds()).min(elapsed);
         assert_eq!(partial.sums.counts, self.loaded.counts, "a pass counts every point exactly once");
         // where several thetas are tried some may fail
         let only = self.count == 1 && request.only_theta().is_some();

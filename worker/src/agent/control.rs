@@ -11,7 +11,6 @@ use tracing::{debug, warn};
 
 use super::{AgentError, Coordinator, Happening, Options};
 use crate::handshake::{self, HandshakeError, Purpose};
-use crate::pool::Pace;
 use crate::protocol::codec::{FrameError, receive, send};
 use crate::protocol::{Command, Response};
 use crate::rendezvous::{Rendezvous, RendezvousError};
@@ -156,7 +155,7 @@ impl Connection {
 
     /// From now on silence of `dead_after` counts as a broken connection, and a thread of its own gives signs of life, so that
     /// an agent that computes or reads does not look dead.
-    pub(crate) fn keep_alive(&self, heartbeat: Duration, dead_after: Duration, pace: Arc<Pace>) {
+    pub(crate) fn keep_alive(&self, heartbeat: Duration, dead_after: Duration) {
         let limited = {
             let writer = lock(&self.writer);
             writer.set_read_timeout(Some(dead_after)).and_then(|()| writer.set_write_timeout(Some(dead_after)))
@@ -167,8 +166,7 @@ impl Connection {
         let (writer, open) = (Arc::clone(&self.writer), Arc::clone(&self.open));
         let beat = move || {
             while open.load(Ordering::SeqCst) {
-                let (generation, passes, seconds) = pace.read();
-                say(&writer, &Response::Alive { generation, passes, seconds });
+                say(&writer, &Response::Alive);
                 std::thread::park_timeout(heartbeat);
             }
         };

@@ -24,7 +24,6 @@ use crate::fault::Fault;
 use crate::generation::Generation;
 use crate::handshake::HandshakeError;
 use crate::mesh;
-use crate::pool::Pace;
 use crate::protocol::codec::FrameError;
 use crate::protocol::{Introduction, Response, RunId, Welcome};
 use crate::rendezvous::RendezvousError;
@@ -91,7 +90,10 @@ pub(crate) enum Happening {
     Session(Event),
     /// Points held while tiles are read.
     Progress(u64),
-    Heard { connection: u64, event: Event },
+    Heard {
+        connection: u64,
+        event: Event,
+    },
 }
 
 /// Joins a coordinator and serves it until it says to leave. When the connection breaks, tiles are kept and the coordinator
@@ -111,7 +113,6 @@ pub fn serve(options: &Options) -> Result<(), AgentError> {
         welcome: None,
         port: None,
         parts: HashMap::new(),
-        pace: Arc::default(),
     };
     agent.run(&happenings)
 }
@@ -135,7 +136,6 @@ struct Agent<'a> {
     port: Option<(u64, TcpListener)>,
     /// Generations whose threads are not known to be gone.
     parts: HashMap<u64, Arc<Generation>>,
-    pace: Arc<Pace>,
 }
 
 impl Agent<'_> {
@@ -178,7 +178,6 @@ impl Agent<'_> {
                 let secret = self.secret.clone().expect("only a coordinator says to begin, and it was proved");
                 let handle = Arc::new(Generation::new(generation));
                 self.parts.insert(generation, Arc::clone(&handle));
-                self.pace.restart(generation);
                 let part = Part {
                     generation: handle,
                     secret,
@@ -187,7 +186,7 @@ impl Agent<'_> {
                     addresses,
                     fault: self.options.fault.clone(),
                 };
-                let pool = self.store.pool(&tiles, Arc::clone(&self.pace), self.options.fault.clone());
+                let pool = self.store.pool(&tiles, index, self.options.fault.clone());
                 part.start(pool, self.sender.clone());
             }
             Action::Abort { generation, cause } => match self.parts.get(&generation) {
@@ -206,7 +205,7 @@ impl Agent<'_> {
 
     fn adopt(&mut self, welcome: Box<Welcome>) {
         if let Some(connection) = &self.connection {
-            connection.keep_alive(welcome.heartbeat, welcome.dead_after, Arc::clone(&self.pace));
+            connection.keep_alive(welcome.heartbeat, welcome.dead_after);
         }
         if self.welcome.as_ref().map(|known| known.run) != Some(welcome.run) {
             self.store.adopt(&welcome.work);

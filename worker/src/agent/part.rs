@@ -48,7 +48,8 @@ impl Part {
             fault.strike(Moment::Dial);
         }
         let deadline = Instant::now() + MESH_LIMIT;
-        let sockets = mesh::connect(&generation, &secret, index, &listener, &addresses, deadline).map_err(with_source)?;
+        let sockets =
+            mesh::connect(&generation, &secret, index, &listener, &addresses, deadline).map_err(with_source)?;
         drop(listener);
         let member = Member { index, sockets, tiles, compute: pool, driver: None };
         generation::start(Arc::clone(&generation), member).map_err(with_source)?.join()

@@ -8,10 +8,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use nlsq_engine::data::Dataset;
 use nlsq_engine::data::source::{DataError, TileSource};
 use nlsq_engine::data::tile::{Tile, tile_count};
 use nlsq_engine::data::tile_set::TileSet;
-use nlsq_engine::data::Dataset;
 use nlsq_engine::expr::{Model, Names};
 use nlsq_engine::kernel::Program;
 use nlsq_engine::kernel::blocks::Blocks;
@@ -21,7 +21,7 @@ use super::{Happening, Options, panicked};
 use crate::fault::{Fault, Moment};
 use crate::load::{LoadError, Plan, load};
 use crate::memory::{self, Budget};
-use crate::pool::{Pace, Pool};
+use crate::pool::Pool;
 use crate::protocol::{TileContent, Work};
 use crate::session::{Event, Reading};
 
@@ -91,13 +91,8 @@ impl Store {
         }
     }
 
-    /// Threads over these tiles, and the number of tiles of the dataset.
-    pub(super) fn pool(
-        &self,
-        tiles: &TileSet,
-        pace: Arc<Pace>,
-        fault: Option<Fault>,
-    ) -> Result<(Arc<Pool>, u64), String> {
+    /// Threads of a member over these tiles, and the number of tiles of the dataset.
+    pub(super) fn pool(&self, tiles: &TileSet, member: u64, fault: Option<Fault>) -> Result<(Arc<Pool>, u64), String> {
         let run = self.current.as_ref().ok_or("told to start before it was told what to fit")?;
         let program = program(&run.work).map_err(|error| error.message)?;
         let held = lock(&run.tiles);
@@ -105,8 +100,8 @@ impl Store {
         if own.len() as u64 != tiles.len() {
             return Err("told to evaluate tiles that it does not hold".to_string());
         }
-        let total = tile_count(run.work.manifest.n_points(), run.work.tile_points);
-        let pool = Pool::new(&Blocks::new(), &program, own, total, run.threads, pace, fault);
+        let total = tile_count(run.work.manifest.n_points, run.work.tile_points);
+        let pool = Pool::new(&Blocks::new(), &program, own, total, run.threads, member, fault);
         let pool = pool.map_err(|error| {
             format!("cannot start {} compute threads: {error}; expected a smaller --threads", run.threads)
         })?;
@@ -179,7 +174,7 @@ impl Run {
         let before: u64 = lock(&self.tiles).values().map(|tile| tile.counts.points()).sum();
         let plan = Plan {
             source: dataset,
-            shards: wanted.ranges(),
+            shards: wanted.runs(),
             tile_points: self.work.tile_points,
             nonfinite: self.work.nonfinite,
             threads: self.threads,

@@ -91,14 +91,9 @@ pub enum Response {
     /// Sent once, first.
     Joined(Box<Introduction>),
     /// A sign of life, whatever else the agent is doing.
-    Alive {
-        /// The generation that it serves; 0 for none.
-        generation: u64,
-        /// Passes that it has evaluated in it.
-        passes: u64,
-        /// Seconds that these took its compute threads.
-        seconds: f64,
-    },
+    Alive,
+    /// The agent was asked to end. It serves until its tiles are held by others and it is told to leave.
+    Leaving,
     /// Progress while loading.
     Loading {
         /// Points held so far.

@@ -107,7 +107,7 @@ impl Cluster {
         self.visitors.joined.insert(id, name);
         self.visitors.processes.insert(process);
         self.agents.insert(name, agent);
-        let holds = holds.filter(|(run, _)| *run == self.welcome.run).map_or_else(TileSet::default, |(_, tiles)| tiles);
+        let holds = holds.filter(|(run, _)| *run == self.welcome.run).map_or_else(TileSet::new, |(_, tiles)| tiles);
         // Tiles that this dataset does not have are none of ours.
         let holds = holds.intersection(&TileSet::full(self.tiles));
         let threads = if threads > 0 { threads } else { self.welcome.work.threads.max(1) };
@@ -117,7 +117,8 @@ impl Cluster {
     fn said(&mut self, agent: AgentId, response: Response) -> Option<Event> {
         Some(match response {
             Response::Joined(_) => return None,
-            Response::Alive { generation, passes, seconds } => Event::Alive { agent, generation, passes, seconds },
+            Response::Alive => Event::Alive(agent),
+            Response::Leaving => Event::Leaving(agent),
             Response::Loading { points } => {
                 self.agents.get_mut(&agent)?.points = points;
                 return None;
@@ -164,7 +165,9 @@ impl Cluster {
             Order::Start { generation, index, members, tiles } => {
                 let port = match self.own_port(generation) {
                     Ok(port) => port,
-                    Err(error) => return Some(Event::Down(generation, Some(format!("cannot open a data port: {error}")))),
+                    Err(error) => {
+                        return Some(Event::Down(generation, Some(format!("cannot open a data port: {error}"))));
+                    }
                 };
                 let ours = SocketAddr::new(self.agents.get(&agent)?.local, port);
                 let addresses = std::iter::once(ours).chain(self.addresses(&members)).collect();
@@ -182,7 +185,10 @@ impl Cluster {
             self.part = Some(Part::new(generation, listener));
         }
         let listener = self.part.as_ref().and_then(|part| part.listener.as_ref());
-        listener.ok_or_else(|| std::io::Error::other("it is closed already"))?.local_addr().map(|address| address.port())
+        listener
+            .ok_or_else(|| std::io::Error::other("it is closed already"))?
+            .local_addr()
+            .map(|address| address.port())
     }
 
     fn addresses(&self, members: &[(AgentId, u16)]) -> Vec<SocketAddr> {
@@ -202,9 +208,7 @@ impl Cluster {
     /// Drops an agent's connection. If it is alive it may come again.
     pub(super) fn dismiss(&mut self, agent: AgentId, cause: &str) {
         tracing::debug!(%agent, cause, "dismissed");
-        if let Some(known) = self.agents.get(&agent) {
-            self.server.close(known.connection);
-        }
+        // With the last sender of commands the connection closes.
         self.forget(agent);
     }
 

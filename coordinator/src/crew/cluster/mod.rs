@@ -9,7 +9,6 @@ mod part;
 mod words;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -226,8 +225,9 @@ impl Cluster {
             }
             Happening::Down(generation, cause) => self.step(Event::Down(generation, cause), observer),
             Happening::Root { generation, pass, partial } => {
+                let busy = partial.busy.clone();
                 self.root = Some((generation, pass, *partial));
-                self.step(Event::Root { generation, pass }, observer);
+                self.step(Event::Root { generation, pass, busy }, observer);
             }
         }
     }
@@ -275,7 +275,8 @@ impl Cluster {
     fn submit(&mut self, generation: u64, pass: u64) -> Option<Event> {
         let (number, request) = self.request.as_ref().expect("a pass is submitted when the fit waits for it");
         assert_eq!(*number, pass, "the fit waits for one pass at a time");
-        let passes = self.part.as_mut().filter(|part| part.number() == generation).and_then(|part| part.passes.as_mut());
+        let passes =
+            self.part.as_mut().filter(|part| part.number() == generation).and_then(|part| part.passes.as_mut());
         let sent = passes.map(|passes| passes.send(pass, request.clone()));
         // What ended the dataflow is on its way to us.
         (!matches!(sent, Some(Ok(())))).then_some(Event::Down(generation, None))
@@ -297,7 +298,8 @@ impl Cluster {
             match self.contents.get(&content.tile) {
                 Some(known) if *known != content => {
                     let row = content.tile * self.welcome.work.tile_points;
-                    let message = format!("the data changed while the fit ran: the tile from row {row} on is another now");
+                    let message =
+                        format!("the data changed while the fit ran: the tile from row {row} on is another now");
                     return Err(DataError { message, row: Some(row) });
                 }
                 Some(_) => {}

@@ -17,15 +17,13 @@ pub(super) struct Agent {
     pub(super) capacity: u64,
     /// Tiles that it has said to hold and was not told to let go of.
     pub(super) held: TileSet,
-    /// Requests that it has not answered.
-    pub(super) loading: BTreeMap<u64, TileSet>,
+    /// Requests that it has not answered, and since when.
+    pub(super) loading: BTreeMap<u64, (TileSet, Duration)>,
     /// When it was heard last.
     pub(super) heard: Duration,
     pub(super) suspected: bool,
     /// It wants to leave.
     pub(super) draining: bool,
-    /// Generation, passes and seconds of its last sign of life.
-    pub(super) progress: (u64, u64, f64),
 }
 
 impl Agent {
@@ -40,18 +38,18 @@ impl Agent {
             heard: now,
             suspected: false,
             draining: false,
-            progress: (0, 0, 0.0),
         }
     }
 
     /// What it holds or is reading.
     pub(super) fn coming(&self) -> TileSet {
-        self.loading.values().fold(self.held.clone(), |all, tiles| all.union(tiles))
+        self.loading.values().fold(self.held.clone(), |all, (tiles, _)| all.union(tiles))
     }
 
-    pub(super) fn has_loaded(&mut self, request: u64) {
-        if let Some(tiles) = self.loading.remove(&request) {
-            self.held = self.held.union(&tiles);
-        }
+    /// Notes that a request is answered; how many tiles it was for, and how long it took.
+    pub(super) fn has_loaded(&mut self, request: u64, now: Duration) -> Option<(u64, Duration)> {
+        let (tiles, since) = self.loading.remove(&request)?;
+        self.held = self.held.union(&tiles);
+        Some((tiles.len(), now - since))
     }
 }

@@ -2,26 +2,34 @@
 
 use super::event::{Action, AgentId, Order};
 use super::{Deal, Membership, Stage};
-use crate::crew::balance::{Joiner, joiner_pays};
+use crate::crew::balance::{ChangeCost, Standing};
+
+/// Seconds that a change of members is thought to take before there was one.
+const FIRST_CHANGE: f64 = 0.1;
 
 impl Membership {
-    /// An agent's pace, from its sign of life.
-    pub(super) fn pace_of(&mut self, agent: AgentId, generation: u64, passes: u64, seconds: f64) {
-        let (current, tiles) = (self.generation, self.deal.get(&agent).map_or(0, |tiles| tiles.len()));
-        let Some(known) = self.agents.get_mut(&agent) else { return };
-        let (last, before, spent) = known.progress;
-        known.progress = (generation, passes, seconds);
-        let (before, spent) = if last == generation { (before, spent) } else { (0, 0.0) };
-        if generation == current && passes > before && tiles > 0 {
-            self.balance.observe(agent, tiles, (seconds - spent) / (passes - before) as f64);
-        }
+    /// An agent has read what it was asked to.
+    pub(super) fn loaded(&mut self, agent: AgentId, request: u64) {
+        let now = self.now;
+        let Some((tiles, took)) = self.agents.get_mut(&agent).and_then(|agent| agent.has_loaded(request, now)) else {
+            return;
+        };
+        let (seconds, all) = &mut self.pace.reading;
+        *seconds += took.as_secs_f64();
+        *all += tiles;
     }
 
-    /// An agent wants to leave: it serves until its tiles are held by others.
-    pub fn drain(&mut self, agent: AgentId) {
-        if let Some(known) = self.agents.get_mut(&agent) {
-            known.draining = true;
+    /// A pass is over; how long each member was busy with it.
+    pub(super) fn note_pace(&mut self, busy: &[(u64, f64)]) {
+        let members: Vec<(AgentId, u64)> = self.deal.iter().map(|(id, tiles)| (*id, tiles.len())).collect();
+        for (index, seconds) in busy {
+            // The first member is the coordinator, which has no tiles.
+            let member = usize::try_from(*index).ok().and_then(|index| members.get(index.checked_sub(1)?));
+            if let Some((agent, tiles)) = member.filter(|(_, tiles)| *tiles > 0) {
+                self.balance.observe(self.pace.passes, *agent, *tiles, *seconds);
+            }
         }
+        self.pace.passes += 1;
     }
 
     /// Between two passes: whether tiles should move, and where to. If so, they are read beside the passes that follow.
@@ -30,38 +38,50 @@ impl Membership {
             return;
         }
         let members = self.candidates();
-        let leaves = |id: &&AgentId| self.agents.get(id).is_some_and(|agent| agent.draining);
-        if self.deal.keys().any(|id| leaves(&id)) && members.len() >= self.rules.min {
-            return self.prepare(members);
-        }
-        let joins = members.iter().any(|id| !self.deal.contains_key(id));
-        if joins && members.len() > self.deal.len() {
-            let joiner = Joiner {
-                before: self.deal.len(),
-                after: members.len(),
-                pass_seconds: self.pace.seconds / self.pace.passes.max(1) as f64,
-                passes: self.pace.total,
-                cost_seconds: self.pace.change_seconds,
-            };
-            if joiner_pays(self.rules.late_joiners, &joiner) {
+        let leaves = |id: &AgentId| self.agents.get(id).is_some_and(|agent| agent.draining);
+        if self.deal.keys().any(leaves) {
+            // Below the least number nobody is let go; one that is lost all the same is waited for.
+            if members.len() >= self.rules.min {
                 self.prepare(members);
             }
+            return;
+        }
+        let joins = members.len() > self.deal.len() && members.iter().any(|id| !self.deal.contains_key(id));
+        if joins && self.joining_pays(&members) {
+            self.prepare(members);
         } else if self.rules.balance {
-            let proposal = self.balance.proposal(self.pace.total, &self.deal, self.pace.change_seconds);
-            if let Some(speeds) = proposal {
-                for (id, speed) in speeds {
-                    if let Some(agent) = self.agents.get_mut(&id) {
-                        agent.speed = speed;
-                    }
-                }
-                self.prepare(self.deal.keys().copied().collect());
+            self.rebalance();
+        }
+    }
+
+    fn joining_pays(&self, members: &[AgentId]) -> bool {
+        let (held, shares) = self.holdings(members);
+        let standing = Standing { serving: &self.deal, held: &held, shares: &shares };
+        self.balance.joiner_pays(self.rules.late_joiners, self.pace.passes, standing, self.cost())
+    }
+
+    fn rebalance(&mut self) {
+        let members: Vec<AgentId> = self.deal.keys().copied().collect();
+        let (held, shares) = self.holdings(&members);
+        let (standing, cost) = (Standing { serving: &self.deal, held: &held, shares: &shares }, self.cost());
+        let Some(speeds) = self.balance.proposal(self.pace.passes, standing, cost) else { return };
+        for (id, speed) in speeds {
+            if let Some(agent) = self.agents.get_mut(&id) {
+                agent.speed = speed;
             }
         }
+        self.prepare(members);
+    }
+
+    fn cost(&self) -> ChangeCost {
+        let (seconds, tiles) = self.pace.reading;
+        let restart = if self.pace.change > 0.0 { self.pace.change } else { FIRST_CHANGE };
+        ChangeCost { restart, per_tile: seconds / tiles.max(1) as f64 }
     }
 
     fn prepare(&mut self, members: Vec<AgentId>) {
         // Without room the crew stays as it is.
-        let Ok(deal) = self.dealt(members) else { return };
+        let Ok(deal) = self.dealt(&members) else { return };
         if deal != self.deal {
             self.story.moved = self.order_tiles(&deal);
             self.next = Some(deal);

@@ -33,16 +33,9 @@ pub enum Event {
     /// An agent is there.
     Joined(AgentId, Newcomer),
     /// It gives a sign of life; every other event of an agent is one, too.
-    Alive {
-        /// Who.
-        agent: AgentId,
-        /// The generation that it serves.
-        generation: u64,
-        /// Passes that it has evaluated in it.
-        passes: u64,
-        /// Seconds that they took it.
-        seconds: f64,
-    },
+    Alive(AgentId),
+    /// It wants to leave: it serves until its tiles are held by others.
+    Leaving(AgentId),
     /// It has read what a request names.
     Loaded(AgentId, u64),
     /// It cannot hold what a request names.
@@ -90,6 +83,8 @@ pub enum Event {
         generation: u64,
         /// The pass.
         pass: u64,
+        /// Seconds that members were busy with it, by their indices.
+        busy: Vec<(u64, f64)>,
     },
     /// The fit wants a pass.
     Ask(u64),
@@ -212,7 +207,7 @@ pub struct Generation {
 }
 
 /// Why a crew cannot go on.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Failure {
     /// Too few agents, for too long.
     #[error("{there} of {needed} workers are left, and no other joined within {} s; {cause}", limit.as_secs_f64())]

@@ -13,7 +13,8 @@ const CONSEQUENCES: [&str; 2] = ["lost peer", "the generation was given up"];
 impl Membership {
     /// Notes who was heard.
     pub(super) fn hear(&mut self, event: &Event) {
-        let (Event::Alive { agent, .. }
+        let (Event::Alive(agent)
+        | Event::Leaving(agent)
         | Event::Loaded(agent, _)
         | Event::NoRoom { agent, .. }
         | Event::Refused(agent, ..)
@@ -60,7 +61,6 @@ impl Membership {
         if self.stage == Stage::Over || self.agents.remove(&agent).is_none() {
             return;
         }
-        self.balance.forget(&agent);
         if self.next.as_ref().is_some_and(|next| next.contains_key(&agent)) {
             self.next = None;
         }
@@ -93,8 +93,7 @@ impl Membership {
             return;
         }
         self.act(Action::TearDown(generation, cause.clone()));
-        let waiting: BTreeSet<AgentId> =
-            self.deal.keys().filter(|id| self.agents.contains_key(id)).copied().collect();
+        let waiting: BTreeSet<AgentId> = self.deal.keys().filter(|id| self.agents.contains_key(id)).copied().collect();
         for agent in &waiting {
             self.tell(*agent, Order::Abort { generation, cause: cause.clone() });
         }
@@ -140,7 +139,8 @@ impl Membership {
             return;
         }
         let (there, needed, limit) = (self.fit_to_serve(), self.rules.min, self.rules.rejoin_wait);
-        if there < needed {
+        // Where workers are launched here, others are on their way already.
+        if there < needed && !self.rules.launched {
             let cause = self.story.causes.join("; ");
             self.act(Action::Say(Report::Waiting { cause, there, needed, limit }));
         }

@@ -28,7 +28,7 @@
 //!
 //! - A pass is committed only by the generation that serves, and only once: answers of others are out of date.
 //! - In a generation every tile has exactly one owner, and that owner has said that it holds the tile.
-//! - A generation begins only after all agents of the one before have ended it or are lost.
+//! - After a loss a generation begins only when all agents of the one before have ended it or are lost.
 //! - A loss costs the pass in flight and nothing else: survivors keep their tiles, and only those are read again that nobody holds.
 //! - While a generation serves, tiles for the next one (with a late joiner, without a leaver, or better balanced) are read
 //!   beside it; it begins between two passes.
@@ -39,8 +39,6 @@ mod event;
 mod loss;
 mod rules;
 mod stages;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -115,17 +113,15 @@ struct Story {
     moved: u64,
 }
 
-/// How fast passes go.
+/// How fast things go.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pace {
-    submitted_at: Duration,
-    /// Committed in this generation, and seconds that they took.
+    /// Passes committed in the whole run.
     passes: u64,
-    seconds: f64,
-    /// Committed in the whole run.
-    total: u64,
-    /// What the last change of members took.
-    change_seconds: f64,
+    /// Seconds that the last change of members took, from the end of one generation to the begin of the next.
+    change: f64,
+    /// Seconds and tiles of all readings.
+    reading: (f64, u64),
 }
 
 impl Membership {
@@ -148,7 +144,7 @@ impl Membership {
             launching,
             requests: 0,
             story: Story::default(),
-            balance: Balance::new(),
+            balance: Balance::default(),
             pace: Pace::default(),
             actions: Vec::new(),
         }
@@ -177,6 +173,11 @@ impl Membership {
         self.complete
     }
 
+    /// Whether passes can be run at this moment.
+    pub fn is_serving(&self) -> bool {
+        matches!(self.stage, Stage::Serving { .. })
+    }
+
     /// Whether the first agents are still being waited for.
     pub fn is_gathering_first(&self) -> bool {
         matches!(self.stage, Stage::Gathering { first: true, .. })
@@ -195,12 +196,13 @@ impl Membership {
     fn take(&mut self, event: Event) {
         match event {
             Event::Joined(agent, newcomer) => self.join(agent, newcomer),
-            Event::Alive { agent, generation, passes, seconds } => self.pace_of(agent, generation, passes, seconds),
-            Event::Loaded(agent, request) => {
+            Event::Alive(_) | Event::Tick => {}
+            Event::Leaving(agent) => {
                 if let Some(agent) = self.agents.get_mut(&agent) {
-                    agent.has_loaded(request);
+                    agent.draining = true;
                 }
             }
+            Event::Loaded(agent, request) => self.loaded(agent, request),
             Event::NoRoom { agent, request, room, message } => self.no_room(agent, request, room, message),
             Event::Refused(agent, request, error) => self.refused(agent, request, error),
             Event::Listening { agent, generation, port } => {
@@ -225,12 +227,11 @@ impl Membership {
                     self.break_up(cause.unwrap_or_else(|| "the dataflow ended early".to_string()));
                 }
             }
-            Event::Root { generation, pass } => self.root(generation, pass),
+            Event::Root { generation, pass, busy } => self.root(generation, pass, &busy),
             Event::Ask(pass) => {
                 self.wanted = Some(pass);
                 self.consider_change();
             }
-            Event::Tick => {}
         }
     }
 
@@ -245,16 +246,14 @@ impl Membership {
         self.agents.insert(agent, Agent::new(newcomer, self.now));
     }
 
-    fn root(&mut self, generation: u64, pass: u64) {
+    fn root(&mut self, generation: u64, pass: u64, busy: &[(u64, f64)]) {
         let Stage::Serving { submitted } = &mut self.stage else { return };
         if generation != self.generation || *submitted != Some(pass) {
             return;
         }
         *submitted = None;
         self.wanted = None;
-        self.pace.passes += 1;
-        self.pace.total += 1;
-        self.pace.seconds += (self.now - self.pace.submitted_at).as_secs_f64();
+        self.note_pace(busy);
         self.act(Action::Commit { generation, pass });
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nlsq_engine::data::tile_set::TileSet;
 
 use super::event::{Action, AgentId, Failure, Generation, Order, Report};
-use super::{Deal, Membership, Pace, Stage, Story};
+use super::{Deal, Membership, Stage, Story};
 use crate::crew::placement::{NoRoom, Share, place};
 
 /// How long agents may take to open a data port.
@@ -50,7 +50,7 @@ impl Membership {
             !*first || there >= rules.max || now >= since + rules.last_call
         };
         let (first, late) = (*first, now >= *deadline);
-        let short_of_room = match enough.then(|| self.dealt(self.candidates())) {
+        let short_of_room = match enough.then(|| self.dealt(&self.candidates())) {
             Some(Ok(deal)) => return self.begin_loading(deal),
             Some(Err(no_room)) => Some(no_room),
             None => None,
@@ -79,12 +79,17 @@ impl Membership {
         chosen
     }
 
-    /// The tiles dealt to these agents, each keeping what it has as far as that is fair.
-    pub(super) fn dealt(&self, members: Vec<AgentId>) -> Result<Deal, NoRoom> {
+    /// What agents hold or are reading, and how much each should and can.
+    pub(super) fn holdings(&self, members: &[AgentId]) -> (BTreeMap<AgentId, TileSet>, BTreeMap<AgentId, Share>) {
         let of = |id: &AgentId| &self.agents[id];
         let share = |id: &AgentId| Share { speed: of(id).speed, capacity: of(id).capacity };
-        let held: BTreeMap<AgentId, TileSet> = members.iter().map(|id| (*id, of(id).coming())).collect();
-        let shares: BTreeMap<AgentId, Share> = members.iter().map(|id| (*id, share(id))).collect();
+        let held = members.iter().map(|id| (*id, of(id).coming())).collect();
+        (held, members.iter().map(|id| (*id, share(id))).collect())
+    }
+
+    /// The tiles dealt to these agents, each keeping what it has as far as that is fair.
+    pub(super) fn dealt(&self, members: &[AgentId]) -> Result<Deal, NoRoom> {
+        let (held, shares) = self.holdings(members);
         place(self.tiles, &held, &shares, self.rules.placement)
     }
 
@@ -108,7 +113,7 @@ impl Membership {
             }
             moved += missing.len();
             self.requests += 1;
-            agent.loading.insert(self.requests, missing.clone());
+            agent.loading.insert(self.requests, (missing.clone(), self.now));
             let order = Order::Hold { request: self.requests, tiles: missing };
             self.actions.push(Action::Tell(*id, order));
         }
@@ -179,10 +184,9 @@ impl Membership {
         let story = std::mem::take(&mut self.story);
         let after = story.since.map_or(Duration::ZERO, |since| self.now - since);
         if story.since.is_some() {
-            self.pace.change_seconds = after.as_secs_f64();
+            self.pace.change = after.as_secs_f64();
         }
-        self.pace = Pace { passes: 0, seconds: 0.0, ..self.pace };
-        self.balance.restart();
+        self.balance.start_generation(self.pace.passes);
         let Story { causes, moved, .. } = story;
         self.act(Action::Say(Report::Generation(Generation {
             number: self.generation,
@@ -199,10 +203,9 @@ impl Membership {
         if self.change_is_ready() {
             return self.change();
         }
-        let (generation, now) = (self.generation, self.now);
+        let generation = self.generation;
         if let (Stage::Serving { submitted }, Some(pass)) = (&mut self.stage, self.wanted) {
             *submitted = Some(pass);
-            self.pace.submitted_at = now;
             self.act(Action::Submit { generation, pass });
         }
     }
