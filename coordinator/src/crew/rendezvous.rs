@@ -1,11 +1,10 @@
 //! The rendezvous file that a coordinator leaves for its workers, as long as it is there for them.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use nix::ifaddrs::{InterfaceAddress, getifaddrs};
-use nix::net::if_::InterfaceFlags;
+use if_addrs::{IfOperStatus, Interface, get_if_addrs};
 use nlsq_worker::agent::control::answering;
 use nlsq_worker::rendezvous::Rendezvous;
 use nlsq_worker::secret::Secret;
@@ -45,25 +44,19 @@ fn reachable(listening: SocketAddr) -> io::Result<Vec<SocketAddr>> {
     if !listening.ip().is_unspecified() {
         return Ok(vec![listening]);
     }
-    let interfaces: Vec<InterfaceAddress> =
-        getifaddrs()?.filter(|one| one.flags.contains(InterfaceFlags::IFF_UP)).collect();
+    let interfaces = get_if_addrs()?;
     let addresses = |loopback: bool| {
-        let wanted = interfaces.iter().filter(|one| one.flags.contains(InterfaceFlags::IFF_LOOPBACK) == loopback);
-        let ips = wanted.filter_map(ip).filter(|ip| ip.is_ipv4() || listening.is_ipv6());
+        let wanted = interfaces.iter().filter(|one| one.is_loopback() == loopback && is_up(one) && !one.is_link_local());
+        let ips = wanted.map(Interface::ip).filter(|ip| ip.is_ipv4() || listening.is_ipv6());
         ips.map(|ip| SocketAddr::new(ip, listening.port())).collect::<Vec<_>>()
     };
     let others = addresses(false);
     Ok(if others.is_empty() { addresses(true) } else { others })
 }
 
-/// The address of an interface, if it means the same on other hosts.
-fn ip(interface: &InterfaceAddress) -> Option<IpAddr> {
-    let address = interface.address.as_ref()?;
-    match (address.as_sockaddr_in(), address.as_sockaddr_in6()) {
-        (Some(v4), _) => Some(IpAddr::V4(v4.ip())),
-        (None, Some(v6)) => Some(v6.ip()).filter(|ip| !ip.is_unicast_link_local()).map(IpAddr::V6),
-        (None, None) => None,
-    }
+/// Some interfaces, loopback among them, do not know whether they are up.
+fn is_up(interface: &Interface) -> bool {
+    interface.oper_status != IfOperStatus::Down
 }
 
 #[cfg(test)]
