@@ -5,6 +5,7 @@
 
 mod bad_inputs;
 mod commands;
+mod crew;
 mod explore;
 mod formats;
 mod groups;
@@ -14,8 +15,8 @@ mod known_faults;
 mod nist;
 mod nist_problems;
 mod parity;
-mod processes;
 mod program;
+mod recovery;
 mod reference;
 mod reference_problems;
 mod stopping;

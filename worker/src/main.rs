@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use clap::Parser;
@@ -11,6 +12,8 @@ use nlsq_engine::data::guard::is_guarded;
 use nlsq_worker::agent::{AgentError, Coordinator, Options, serve};
 use nlsq_worker::memory;
 use nlsq_worker::secret::Secret;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 /// Joins a cluster of nlsq-coordinator.
 #[derive(Parser)]
@@ -63,7 +66,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match serve(&options) {
+    match serve(&options, wishes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
@@ -99,6 +102,23 @@ fn given(name: &str, token_file: &Path) -> Result<Coordinator, String> {
         Secret::read(token_file).map_err(|error| error.to_string())?
     };
     Ok(Coordinator::At { addresses, secret })
+}
+
+/// SIGTERM or SIGINT: the first is a wish to leave in order, the second ends the process at once.
+fn wishes() -> Receiver<()> {
+    let (sender, wishes) = channel();
+    match Signals::new([SIGTERM, SIGINT]) {
+        Ok(mut signals) => drop(std::thread::spawn(move || {
+            for (count, _) in signals.forever().enumerate() {
+                if count > 0 || sender.send(()).is_err() {
+                    std::process::exit(4);
+                }
+            }
+        })),
+        // Then they do what they do to any program.
+        Err(error) => tracing::warn!(%error, "signals end this worker at once"),
+    }
+    wishes
 }
 
 /// Whoever gave the secret on standard input holds it open as long as it lives: a worker that a coordinator has started must

@@ -48,6 +48,8 @@ pub enum Event {
     },
     /// The control connection is gone.
     Broken,
+    /// Somebody on its own machine wants it to end.
+    Asked,
 }
 
 /// How the reading of tiles ended.
@@ -134,6 +136,8 @@ pub struct Session {
     readings: BTreeMap<u64, (Option<RunId>, TileSet, Option<u64>)>,
     /// The last reading's number.
     last_reading: u64,
+    /// It was asked to end.
+    leaving: bool,
 }
 
 impl Session {
@@ -171,8 +175,13 @@ impl Session {
                     *request = None;
                 }
                 let mut actions = self.put_down("the coordinator is gone");
-                actions.push(Action::Redial);
+                actions.push(if self.leaving { Action::Leave(None) } else { Action::Redial });
                 actions
+            }
+            // It goes on serving until its tiles are held by others.
+            Event::Asked => {
+                self.leaving = true;
+                vec![Action::Say(Response::Leaving)]
             }
         }
     }
@@ -326,6 +335,15 @@ mod tests {
         session.run = Some(RunId([2; 16]));
         session.held = TileSet::new();
         assert_eq!(session.holds(), None);
+    }
+
+    #[test]
+    fn one_that_was_asked_to_end_serves_on_and_does_not_dial_again() {
+        let mut session = holding(4);
+        served(&mut session, 1, 4);
+        assert_eq!(session.step(Event::Asked), [Action::Say(Response::Leaving)]);
+        assert_eq!(session.serving(), Some(1));
+        assert_eq!(session.step(Event::Broken).last(), Some(&Action::Leave(None)));
     }
 
     #[test]

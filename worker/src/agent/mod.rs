@@ -97,9 +97,12 @@ pub(crate) enum Happening {
 }
 
 /// Joins a coordinator and serves it until it says to leave. When the connection breaks, tiles are kept and the coordinator
-/// is looked for again.
-pub fn serve(options: &Options) -> Result<(), AgentError> {
+/// is looked for again. A message on `asked` is the wish that it ends: it leaves as soon as its tiles are held by others.
+pub fn serve(options: &Options, asked: Receiver<()>) -> Result<(), AgentError> {
     let (sender, happenings) = channel();
+    let wishes = sender.clone();
+    let forward = move || asked.iter().all(|()| wishes.send(Happening::Session(Event::Asked)).is_ok());
+    std::thread::Builder::new().name("wishes".to_string()).spawn(forward).map_err(AgentError::Threads)?;
     let store = Store::start(options, sender.clone()).map_err(AgentError::Threads)?;
     let agent = Agent {
         options,

@@ -177,12 +177,12 @@ impl Membership {
         }
     }
 
-    /// Launches workers in the place of lost ones, where that is done here.
-    fn relaunch(&mut self) {
+    /// Launches workers in the place of those that are lost or about to leave, where that is done here.
+    pub(super) fn relaunch(&mut self) {
         if !self.rules.launched || self.stage == Stage::Over {
             return;
         }
-        let missing = self.rules.max.saturating_sub(self.agents.len() + self.launching);
+        let missing = self.rules.max.saturating_sub(self.fit_to_serve() + self.launching);
         if missing > 0 {
             self.launching += missing;
             self.act(Action::Launch(missing));

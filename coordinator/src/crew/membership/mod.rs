@@ -201,6 +201,7 @@ impl Membership {
                 if let Some(agent) = self.agents.get_mut(&agent) {
                     agent.draining = true;
                 }
+                self.relaunch();
             }
             Event::Loaded(agent, request) => self.loaded(agent, request),
             Event::NoRoom { agent, request, room, message } => self.no_room(agent, request, room, message),
