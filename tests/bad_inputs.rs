@@ -148,6 +148,21 @@ const CASES: &[Case] = &[
         &["--listen", "here", "HOST:PORT"],
     ),
     (
+        "rendezvous without workers",
+        "fit --data good.csv --x t --y y --model a*t --p0 a=1 --rendezvous meeting",
+        &["--rendezvous", "--workers"],
+    ),
+    (
+        "rendezvous and token file",
+        "fit --data good.csv --x t --y y --model a*t --p0 a=1 --workers 1 --rendezvous meeting --token-file secret",
+        &["--rendezvous", "--token-file", "expected one of them"],
+    ),
+    (
+        "rendezvous in no folder",
+        "fit --data good.csv --x t --y y --model a*t --p0 a=1 --workers 1 --rendezvous nowhere/meeting",
+        &["rendezvous file", "nowhere/meeting"],
+    ),
+    (
         "placement of one",
         "fit --data good.csv --x t --y y --model a*t --p0 a=1 --placement scattered",
         &["--placement", "--workers"],

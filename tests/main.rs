@@ -19,6 +19,7 @@ mod program;
 mod recovery;
 mod reference;
 mod reference_problems;
+mod rendezvous;
 mod stopping;
 mod support;
 mod tidy;

@@ -195,7 +195,9 @@ mod tests {
         for end in 0..text.len() {
             assert_eq!(Rendezvous::parse(&text[..end]), None, "cut at {end}");
         }
-        for (old, new) in [("rendezvous 1", "rendezvous 2"), ("10.0.3.17", "node17"), ("address [", "port ["), ("secret ", "")] {
+        for (old, new) in
+            [("rendezvous 1", "rendezvous 2"), ("10.0.3.17", "node17"), ("address [", "port ["), ("secret ", "")]
+        {
             assert!(text.contains(old));
             assert_eq!(Rendezvous::parse(&text.replace(old, new)), None, "{old} as {new}");
         }

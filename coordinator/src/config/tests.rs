@@ -261,6 +261,8 @@ fn faults_of_flags_name_the_flag() {
     expect(&["--method", "lm", "--loss", "huber"], "method lm takes no loss but linear");
     expect(&["--listen", "127.0.0.1:0"], "needs --workers");
     expect(&["--token-file", "t", "--workers", "2"], "expected --listen beside it");
+    expect(&["--rendezvous", "r"], "needs --workers");
+    expect(&["--rendezvous", "r", "--workers", "2", "--token-file", "t"], "expected one of them");
     expect(&["--placement", "scattered"], "expected --workers beside it");
     expect(&["--workers", "2..3"], "expected --listen beside it");
     expect(&["--x", "t"], "the variable \"t\" is given twice");
@@ -307,6 +309,7 @@ fn a_job_reads_back_from_what_it_writes() {
         with(&["--sigma", "s", "--absolute-sigma", "--token-file", "secret", "--workers", "3", "--listen", "[::1]:0"])
             .unwrap(),
     );
+    round_trip(with(&["--workers", "1..3", "--rendezvous", "here", "--listen", "127.0.0.1:0"]).unwrap());
     let builtin = ["--data", "d.csv", "--x", "t='a \"b\"'", "--y", "log(y)", "--builtin", "gaussian", "--p0", "auto"];
     round_trip(Job::read(None, &flags(&builtin)).unwrap());
     let open = [&builtin[..], &["--bounds", "sigma=:9"]].concat();

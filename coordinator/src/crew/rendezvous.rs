@@ -46,7 +46,8 @@ fn reachable(listening: SocketAddr) -> io::Result<Vec<SocketAddr>> {
     }
     let interfaces = get_if_addrs()?;
     let addresses = |loopback: bool| {
-        let wanted = interfaces.iter().filter(|one| one.is_loopback() == loopback && is_up(one) && !one.is_link_local());
+        let wanted =
+            interfaces.iter().filter(|one| one.is_loopback() == loopback && is_up(one) && !one.is_link_local());
         let ips = wanted.map(Interface::ip).filter(|ip| ip.is_ipv4() || listening.is_ipv6());
         ips.map(|ip| SocketAddr::new(ip, listening.port())).collect::<Vec<_>>()
     };
@@ -74,7 +75,10 @@ mod tests {
         let addresses = reachable(listening).unwrap();
         assert!(!addresses.is_empty(), "a host that has no other address has its loopback");
         for address in addresses {
-            assert!(address.is_ipv4() && address.port() == listening.port() && !address.ip().is_unspecified(), "{address}");
+            assert!(
+                address.is_ipv4() && address.port() == listening.port() && !address.ip().is_unspecified(),
+                "{address}"
+            );
             std::net::TcpStream::connect(address).unwrap();
         }
     }

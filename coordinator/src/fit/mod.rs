@@ -21,7 +21,7 @@ use nlsq_worker::protocol::RunId;
 pub use problem::{Problem, ProblemError, problem_of};
 
 use crate::config::Job;
-use crate::crew::{Cluster, ClusterOptions, Crew, CrewError, Embedded, LaunchError, Loaded, Workers};
+use crate::crew::{Cluster, ClusterOptions, Crew, CrewError, Embedded, LaunchError, Loaded, Meeting, Workers};
 use crate::outcome::{About, Level, Observer, Outcome, RunError, Seconds, Sigma};
 use conclude::Solution;
 use session::{PassTimes, Session, Stop};

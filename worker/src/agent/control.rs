@@ -63,7 +63,9 @@ fn reach(options: &Options) -> Result<(TcpStream, Secret), AgentError> {
                 for address in addresses {
                     match attempt(address, &secret, options.coordinator.attempt_limit()) {
                         Ok(socket) => return Ok((socket, secret)),
-                        Err(HandshakeError::Io(source)) => last = Some(AgentError::Unreachable { address, limit, source }),
+                        Err(HandshakeError::Io(source)) => {
+                            last = Some(AgentError::Unreachable { address, limit, source })
+                        }
                         Err(error) if options.coordinator.may_change() => last = Some(AgentError::Handshake(error)),
                         Err(error) => return Err(AgentError::Handshake(error)),
                     }
@@ -103,7 +105,9 @@ pub fn answering(rendezvous: &Rendezvous) -> Option<SocketAddr> {
         let answers = |address: SocketAddr| attempt(address, &rendezvous.secret, BRIEF_ATTEMPT).is_ok();
         let attempts: Vec<_> =
             rendezvous.addresses.iter().map(|&address| (address, scope.spawn(move || answers(address)))).collect();
-        attempts.into_iter().find_map(|(address, attempt)| attempt.join().is_ok_and(|answers| answers).then_some(address))
+        attempts
+            .into_iter()
+            .find_map(|(address, attempt)| attempt.join().is_ok_and(|answers| answers).then_some(address))
     })
 }
 
