@@ -130,7 +130,7 @@ fn a_hiccup_moves_nothing_and_kinds_of_passes_do_not_mix() {
     for pass in 0..500u64 {
         // every ninth to twelfth pass one machine is five times slower
         machines.speeds[2] = if pass % 12 > 8 { 20.0 } else { 100.0 };
-        let weight = if pass % 2 == 0 { 1.0 } else { 7.0 };
+        let weight = if pass.is_multiple_of(2) { 1.0 } else { 7.0 };
         machines.pass(weight, CHEAP);
     }
     assert!(machines.moves.is_empty());

@@ -1,8 +1,8 @@
 //! Tiles to agents. Whatever is given to whom, the tile tree gives the same bits; what matters here is that nobody waits
 //! for the slowest, that nobody gets more than it can hold, and that a change of members reads as few tiles anew as it can.
 //!
-//! In three steps, each a file: how many tiles everybody may get ([`target`]), who keeps what it holds ([`keep`]), and
-//! who gets the rest ([`spread`]).
+//! In three steps, each a file: how many tiles everybody may get (`target`), who keeps what it holds (`keep`), and
+//! who gets the rest (`spread`).
 
 mod keep;
 mod spread;
@@ -26,6 +26,13 @@ pub struct Share {
     pub speed: f64,
     /// Most tiles that it can hold.
     pub capacity: u64,
+}
+
+impl Share {
+    /// The speed, 1 where it is not known.
+    pub(super) fn known_speed(&self) -> f64 {
+        if self.speed.is_finite() && self.speed > 0.0 { self.speed } else { 1.0 }
+    }
 }
 
 impl Default for Share {

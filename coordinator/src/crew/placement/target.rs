@@ -61,9 +61,8 @@ pub(super) fn bands(tiles: u64, shares: &[Share]) -> Result<Vec<Band>, NoRoom> {
 
 /// Speeds as whole numbers, at least 1.
 fn weights(shares: &[Share]) -> Vec<u64> {
-    let known = |share: &Share| if share.speed.is_finite() && share.speed > 0.0 { share.speed } else { 1.0 };
-    let fastest = shares.iter().map(known).fold(0.0, f64::max);
-    shares.iter().map(|share| ((known(share) / fastest * UNIT) as u64).max(1)).collect()
+    let fastest = shares.iter().map(Share::known_speed).fold(0.0, f64::max);
+    shares.iter().map(|share| ((share.known_speed() / fastest * UNIT) as u64).max(1)).collect()
 }
 
 /// How many tiles everybody gets, given that nobody gets fewer than `at_least` or leaves its band: one more to whoever is

@@ -215,7 +215,7 @@ fn runs_stay_few_over_many_changes() {
     let (mut next, mut most) = (8, 0);
     for change in 0..500u64 {
         let dice = scrambled(change);
-        if crew.len() == 3 || (crew.len() < 8 && dice % 2 == 0) {
+        if crew.len() == 3 || (crew.len() < 8 && dice.is_multiple_of(2)) {
             crew.insert(next, Share::default());
             next += 1;
         } else {
