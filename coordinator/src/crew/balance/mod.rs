@@ -1,5 +1,5 @@
 //! Whether moving tiles pays: from a slow agent to fast ones, or to one that came late. Asked between passes; it decides,
-//! [`place`](super::placement::place) moves.
+//! [`place`] moves.
 //!
 //! A change costs a new generation and the reading of the moved tiles. It saves some seconds on every pass to come. How
 //! many will come nobody knows; the best guess is as many as there were so far. A change pays if what it saves
