@@ -23,7 +23,12 @@ const STEPS: u64 = 8;
 /// Of the tiles that each agent holds, those that it keeps: disjoint, none above its band, and such that every band can
 /// still be met.
 pub(super) fn keep(tiles: u64, held: &[TileSet], bands: &[Band], style: Placement) -> Vec<TileSet> {
-    let mut flow = Flow { kinds: kinds(held), kept: vec![0; held.len()] };
+    let kinds = kinds(held);
+    let mut held_by: Vec<Vec<usize>> = vec![Vec::new(); held.len()];
+    for (kind, holders) in kinds.iter().map(|kind| kind.kept.keys()).enumerate() {
+        holders.for_each(|&holder| held_by[holder].push(kind));
+    }
+    let mut flow = Flow { kinds, held_by, kept: vec![0; held.len()] };
     let level =
         |step| -> Vec<u64> { bands.iter().map(|band| band.low + (band.high - band.low) * step / STEPS).collect() };
     let lowest = level(0);
@@ -75,6 +80,8 @@ fn kinds(held: &[TileSet]) -> Vec<Kind> {
 #[derive(Debug)]
 struct Flow {
     kinds: Vec<Kind>,
+    /// The kinds that each agent holds.
+    held_by: Vec<Vec<usize>>,
     /// How many each agent keeps.
     kept: Vec<u64>,
 }
@@ -83,6 +90,12 @@ impl Flow {
     /// Lets agents keep more, each at most `limits`, by as many tiles as possible but at most `spare`; returns how many.
     fn grow(&mut self, limits: &[u64], spare: u64) -> u64 {
         let mut grown = 0;
+        // nearly all of it: an agent keeps more of its own, and nobody else is concerned
+        for agent in 0..self.kept.len() {
+            for k in 0..self.held_by[agent].len() {
+                grown += self.push(&[(self.held_by[agent][k], agent)], limits, spare - grown);
+            }
+        }
         while grown < spare {
             let Some(path) = self.path(limits) else { break };
             grown += self.push(&path, limits, spare - grown);
@@ -106,8 +119,8 @@ impl Flow {
                 if self.kept[agent] < limits[agent] {
                     return Some(chain(agent, &kind_of, &agent_of));
                 }
-                for other in 0..self.kinds.len() {
-                    if !seen[other] && self.kinds[other].kept.get(&agent).is_some_and(|&kept| kept > 0) {
+                for &other in &self.held_by[agent] {
+                    if !seen[other] && self.kinds[other].kept[&agent] > 0 {
                         seen[other] = true;
                         agent_of[other] = Some(agent);
                         queue.push_back(other);
