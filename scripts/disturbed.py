@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -43,7 +44,7 @@ def wait_until(what, condition, seconds):
 class Fit:
     """A fit that takes exactly `passes` passes, whatever it meets, and its undisturbed result."""
 
-    def __init__(self, folder, passes, points=200_000):
+    def __init__(self, folder, passes, points=60_000):
         self.folder, self.passes = folder, passes
         data = folder / "decay.npy"
         subprocess.run([BIN / "examples/make_dataset", "--n", str(points), "--out", data], check=True, stdout=subprocess.DEVNULL)
@@ -85,8 +86,10 @@ def answer(run):
     return {key: value for key, value in result.items() if key not in FREE}
 
 
-def generations(run):
-    return json.loads((run / "result.json").read_text())["generations"]
+def losses(said):
+    """The lines that tell of a generation that broke up; that tiles move to faster or later workers is none."""
+    lines = re.findall(r"^.*\bgeneration \d+: .*$", said, re.MULTILINE)
+    return [line for line in lines if re.search(r"connection|silent|lost|ended|closed", line)]
 
 
 def knows(command, word):

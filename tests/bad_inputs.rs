@@ -167,11 +167,6 @@ const CASES: &[Case] = &[
         "fit --data good.csv --x t --y y --model a*t --p0 a=1 --placement scattered",
         &["--placement", "--workers"],
     ),
-    (
-        "range without listen",
-        "fit --data good.csv --x t --y y --model a*t --p0 a=1 --workers 1..2",
-        &["--workers", "--listen"],
-    ),
     ("sigma and weights", "fit --sigma a --weights b", &["--sigma", "--weights", "exclude"]),
     ("model and builtin", "fit --model a*t --builtin gaussian", &["--model", "--builtin", "exclude"]),
     (

@@ -130,6 +130,15 @@ fn a_worker_that_is_asked_to_end_leaves_without_a_lost_pass() {
 }
 
 #[test]
+fn tiles_move_from_a_slow_worker_to_a_fast_one() {
+    let mut crew = Crew::new("2", QUICK);
+    crew.worker(None);
+    crew.worker(Some("slow:4"));
+    let said = crew.same_bytes();
+    assert!(said.contains("tiles move from slow to fast workers; 2 serving"), "{said}");
+}
+
+#[test]
 fn a_panic_in_the_dataflow_costs_its_pass_and_no_worker() {
     let mut crew = Crew::new("2", QUICK);
     crew.worker(None);

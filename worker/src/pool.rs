@@ -25,6 +25,16 @@ const RUN: usize = 4;
 /// Claims of each thread, at least, where there are tiles enough: short enough to balance.
 const CLAIMS: usize = 4;
 
+/// What a member of a generation evaluates.
+pub struct Shard {
+    /// Its tiles.
+    pub tiles: Vec<Arc<Tile>>,
+    /// Tiles of the whole dataset.
+    pub total: u64,
+    /// Its index.
+    pub member: u64,
+}
+
 /// Threads over a fixed set of tiles.
 pub struct Pool {
     shared: Arc<Shared>,
@@ -75,16 +85,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Pool {
-    /// Starts `threads` threads for a member of a generation over its tiles of a dataset of `total` tiles; fails if the system has no more threads.
+    /// Starts `threads` threads over a shard; fails if the system has no more threads.
     pub fn new(
         backend: &dyn Backend,
         program: &Program,
-        mut tiles: Vec<Arc<Tile>>,
-        total: u64,
+        shard: Shard,
         threads: usize,
-        member: u64,
         fault: Option<Fault>,
     ) -> io::Result<Self> {
+        let Shard { mut tiles, total, member } = shard;
         assert!(threads > 0, "a pool has at least one thread");
         tiles.sort_by_key(|tile| tile.index);
         let shared = Shared {

@@ -264,7 +264,6 @@ fn faults_of_flags_name_the_flag() {
     expect(&["--rendezvous", "r"], "needs --workers");
     expect(&["--rendezvous", "r", "--workers", "2", "--token-file", "t"], "expected one of them");
     expect(&["--placement", "scattered"], "expected --workers beside it");
-    expect(&["--workers", "2..3"], "expected --listen beside it");
     expect(&["--x", "t"], "the variable \"t\" is given twice");
     expect(&["--sigma", "--mask"], "--sigma: expected a value, found the flag --mask");
     expect(&["--csv", "sep"], "sep");

@@ -12,7 +12,7 @@ use nlsq_operators::{Aborted, Partial, Passes, driver};
 use nlsq_worker::generation::{self, Generation, Member, Running};
 use nlsq_worker::load::{self, LoadError, Plan};
 use nlsq_worker::memory::{self, Budget};
-use nlsq_worker::pool::Pool;
+use nlsq_worker::pool::{Pool, Shard};
 
 use super::{Crew, CrewError, Loaded};
 use crate::fit::Problem;
@@ -91,7 +91,8 @@ impl Crew for Embedded {
         };
         let tiles = loaded.tiles.into_iter().map(Arc::new).collect();
         let program = &self.problem.program;
-        let pool = Pool::new(&Blocks::new(), program, tiles, self.tiles, self.threads, 0, None);
+        let shard = Shard { tiles, total: self.tiles, member: 0 };
+        let pool = Pool::new(&Blocks::new(), program, shard, self.threads, None);
         let refused = |error| {
             DataError::new(format!(
                 "cannot start {} compute threads: {error}; expected a smaller --threads",

@@ -1,5 +1,6 @@
 //! Worker processes on this machine.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
@@ -61,7 +62,9 @@ impl LaunchError {
 /// Worker processes that this process has started; they are killed when it is dropped.
 pub(super) struct Children {
     start: Option<Start>,
-    children: Vec<Running>,
+    running: Vec<Running>,
+    /// How the others ended.
+    ended: BTreeMap<u32, ExitStatus>,
 }
 
 /// What it takes to start one.
@@ -76,19 +79,18 @@ struct Running {
     child: Child,
     /// Held open as long as this process lives: a worker ends when it is closed.
     _stdin: ChildStdin,
-    ended: Option<ExitStatus>,
 }
 
 impl Children {
     /// None, and none will be started.
     pub(super) fn none() -> Self {
-        Self { start: None, children: Vec::new() }
+        Self { start: None, running: Vec::new(), ended: BTreeMap::new() }
     }
 
     /// None yet; those that are started join `coordinator`.
     pub(super) fn new(coordinator: SocketAddr, secret: &Secret) -> Result<Self, LaunchError> {
         let start = Start { program: find_worker()?, coordinator, secret: secret.clone() };
-        Ok(Self { start: Some(start), children: Vec::new() })
+        Ok(Self { start: Some(start), running: Vec::new(), ended: BTreeMap::new() })
     }
 
     /// Starts `count` more.
@@ -97,31 +99,40 @@ impl Children {
         for _ in 0..count {
             let spawned = spawn(program, *coordinator, secret);
             let (child, stdin) = spawned.map_err(|source| LaunchError::Spawn { program: program.clone(), source })?;
-            self.children.push(Running { process: child.id(), child, _stdin: stdin, ended: None });
+            self.running.push(Running { process: child.id(), child, _stdin: stdin });
         }
         Ok(())
     }
 
     /// Whether this process started that one.
     pub(super) fn has(&self, process: u32) -> bool {
-        self.children.iter().any(|running| running.process == process)
+        self.ended.contains_key(&process) || self.running.iter().any(|running| running.process == process)
     }
 
     /// How a worker ended, if it has.
     pub(super) fn status(&mut self, process: u32) -> Option<ExitStatus> {
-        self.children.iter_mut().find(|running| running.process == process)?.look()
+        let running = self.running.iter_mut().find(|running| running.process == process);
+        running.and_then(Running::look).or_else(|| self.ended.get(&process).copied())
     }
 
     /// Those that have ended since this was asked last.
     pub(super) fn newly_ended(&mut self) -> Vec<(u32, ExitStatus)> {
-        let running = self.children.iter_mut().filter(|running| running.ended.is_none());
-        running.filter_map(|running| Some((running.process, running.look()?))).collect()
+        let mut ended = Vec::new();
+        self.running.retain_mut(|running| match running.look() {
+            Some(status) => {
+                ended.push((running.process, status));
+                false
+            }
+            None => true,
+        });
+        self.ended.extend(ended.iter().copied());
+        ended
     }
 
     /// Waits for all to end by themselves, for a while.
     pub(super) fn wait(&mut self) {
         let deadline = Instant::now() + LEAVE_LIMIT;
-        while self.children.iter_mut().any(|running| running.look().is_none()) && Instant::now() < deadline {
+        while self.running.iter_mut().any(|running| running.look().is_none()) && Instant::now() < deadline {
             std::thread::sleep(POLL);
         }
     }
@@ -129,16 +140,13 @@ impl Children {
 
 impl Running {
     fn look(&mut self) -> Option<ExitStatus> {
-        if self.ended.is_none() {
-            self.ended = self.child.try_wait().ok().flatten();
-        }
-        self.ended
+        self.child.try_wait().ok().flatten()
     }
 }
 
 impl Drop for Children {
     fn drop(&mut self) {
-        for Running { child, .. } in &mut self.children {
+        for Running { child, .. } in &mut self.running {
             // Fails for a child that has ended, which is what is wanted.
             let _ = child.kill();
             let _ = child.wait();

@@ -21,7 +21,7 @@ use super::{Happening, Options, panicked};
 use crate::fault::{Fault, Moment};
 use crate::load::{LoadError, Plan, load};
 use crate::memory::{self, Budget};
-use crate::pool::Pool;
+use crate::pool::{Pool, Shard};
 use crate::protocol::{TileContent, Work};
 use crate::session::{Event, Reading};
 
@@ -101,7 +101,8 @@ impl Store {
             return Err("told to evaluate tiles that it does not hold".to_string());
         }
         let total = tile_count(run.work.manifest.n_points, run.work.tile_points);
-        let pool = Pool::new(&Blocks::new(), &program, own, total, run.threads, member, fault);
+        let shard = Shard { tiles: own, total, member };
+        let pool = Pool::new(&Blocks::new(), &program, shard, run.threads, fault);
         let pool = pool.map_err(|error| {
             format!("cannot start {} compute threads: {error}; expected a smaller --threads", run.threads)
         })?;

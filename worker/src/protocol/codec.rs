@@ -54,7 +54,14 @@ pub fn send<T: Serialize>(stream: &mut impl Write, message: &T) -> Result<(), Fr
 /// Receives a message over a blocking stream; `None` when the peer has closed it between two frames.
 pub fn receive<T: DeserializeOwned>(stream: &mut impl Read) -> Result<Option<T>, FrameError> {
     let mut prefix = [0; PREFIX];
-    match stream.read(&mut prefix)? {
+    let first = loop {
+        match stream.read(&mut prefix) {
+            // A process that was stopped and goes on finds its read interrupted.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => break read?,
+        }
+    };
+    match first {
         0 => return Ok(None),
         n => stream.read_exact(&mut prefix[n..])?,
     }

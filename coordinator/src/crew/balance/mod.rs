@@ -1,5 +1,5 @@
 //! Whether moving tiles pays: from a slow agent to fast ones, or to one that came late. Asked between passes; it decides,
-//! [`place`](super::placement::place) moves.
+//! [`place`] moves.
 //!
 //! A change costs a new generation and the reading of the moved tiles. It saves some seconds on every pass to come. How
 //! many will come nobody knows; the best guess is as many as there were so far. A change pays if what it saves
@@ -194,7 +194,7 @@ impl<K: Ord + Copy> Balance<K> {
     fn saving(&self, standing: Standing<'_, K>) -> Option<(f64, u64)> {
         let paces = self.paces(standing.serving, 1)?;
         let now = times_now(standing.serving, &paces);
-        let speeds = standing.shares.iter().map(|(&agent, share)| (agent, share.speed)).collect();
+        let speeds = standing.shares.iter().map(|(&agent, share)| (agent, share.known_speed())).collect();
         let plan = plan(standing, &speeds, &everybodys(&paces, standing.shares))?;
         Some((now.slowest - plan.times.slowest, plan.moved))
     }
@@ -236,10 +236,10 @@ fn times_now<K: Ord>(serving: &BTreeMap<K, TileSet>, paces: &BTreeMap<K, f64>) -
 
 /// Seconds that any agent takes for a tile. Of one that has not served yet only its speed relative to others is known.
 fn everybodys<K: Ord + Copy>(paces: &BTreeMap<K, f64>, shares: &BTreeMap<K, Share>) -> BTreeMap<K, f64> {
-    let seen = paces.iter().filter_map(|(agent, pace)| Some((1.0 / pace, shares.get(agent)?.speed)));
+    let seen = paces.iter().filter_map(|(agent, pace)| Some((1.0 / pace, shares.get(agent)?.known_speed())));
     let (measured, assumed) = seen.fold((0.0, 0.0), |sums, (speed, share)| (sums.0 + speed, sums.1 + share));
     let unit = if assumed > 0.0 { measured / assumed } else { 1.0 };
-    let pace = |agent, share: &Share| paces.get(agent).copied().unwrap_or(1.0 / (unit * share.speed));
+    let pace = |agent, share: &Share| paces.get(agent).copied().unwrap_or(1.0 / (unit * share.known_speed()));
     shares.iter().map(|(agent, share)| (*agent, pace(agent, share))).collect()
 }
 

@@ -253,7 +253,7 @@ impl Cluster {
                     part.abort(&cause);
                 }
             }
-            Action::Submit { generation, pass } => return self.submit(generation, pass),
+            Action::Submit { generation, pass } => self.submit(generation, pass),
             Action::Commit { generation, pass } => {
                 let root = self.root.take().filter(|(of, number, _)| (*of, *number) == (generation, pass));
                 self.committed = Some(root.expect("a pass is committed when its root is there").2);
@@ -272,14 +272,14 @@ impl Cluster {
         None
     }
 
-    fn submit(&mut self, generation: u64, pass: u64) -> Option<Event> {
+    fn submit(&mut self, generation: u64, pass: u64) {
         let (number, request) = self.request.as_ref().expect("a pass is submitted when the fit waits for it");
         assert_eq!(*number, pass, "the fit waits for one pass at a time");
         let passes =
             self.part.as_mut().filter(|part| part.number() == generation).and_then(|part| part.passes.as_mut());
-        let sent = passes.map(|passes| passes.send(pass, request.clone()));
-        // What ended the dataflow is on its way to us.
-        (!matches!(sent, Some(Ok(())))).then_some(Event::Down(generation, None))
+        let passes = passes.expect("a generation that serves is up");
+        // If the dataflow has ended, what ended it is on its way to us.
+        let _ = passes.send(pass, request.clone());
     }
 
     /// Looks for workers started here that ended before they joined.

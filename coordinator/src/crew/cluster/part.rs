@@ -68,22 +68,22 @@ impl Part {
 
     /// Lets the dataflow come to its end, and waits for that.
     pub(super) fn finish(mut self, happenings: &Receiver<Happening>, limit: Duration) -> Result<(), String> {
-        let up = self.passes.is_some();
         // A generation ends when nobody can ask it any more.
-        self.passes = None;
+        let up = self.passes.take().is_some();
         let deadline = Instant::now() + limit;
-        while up {
-            match happenings.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(Happening::Down(number, cause)) if number == self.number() => return cause.map_or(Ok(()), Err),
-                Ok(_) => {}
-                Err(_) => {
-                    self.generation.abort("the run is over");
-                    return Err("some workers did not end the dataflow in time".to_string());
-                }
+        let ended = loop {
+            if !up {
+                break Ok(());
             }
-        }
+            match happenings.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(Happening::Down(number, cause)) if number == self.number() => break cause.map_or(Ok(()), Err),
+                Ok(_) => {}
+                Err(_) => break Err("some workers did not end the dataflow in time".to_string()),
+            }
+        };
+        // Nothing that is over minds.
         self.generation.abort("the run is over");
-        Ok(())
+        ended
     }
 }
 

@@ -1,12 +1,8 @@
 //! Who keeps what it holds: the most tiles that can stay where they are.
 //!
-//! A tile may be held by several agents, of whom one keeps it, and nobody keeps more than suits it. That is a flow from tiles to
-//! agents. Tiles with the same holders are alike and flow together, so there are few kinds, and where nothing is held
-//! twice there is one kind for each agent and nothing to search.
-//!
-//! Why the number kept is the greatest possible: it is first made as great as it can be with everybody at its fewest.
-//! Beyond that an agent may keep more as long as what the others still lack is left for them, and by how much the flow can grow does not
-//! depend on where it grows first.
+//! A tile may be held by several agents, of whom one keeps it, and nobody keeps more than it has room for. That is a flow from
+//! tiles to agents, made as great as possible by augmenting paths. Tiles with the same holders are alike and flow
+//! together, so there are few kinds, and where nothing is held twice there is one kind for each agent and nothing to search.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
@@ -14,24 +10,18 @@ use std::ops::Range;
 use nlsq_engine::data::TileSet;
 
 use super::scrambled;
-use super::target::Band;
+use super::target::Room;
 use crate::config::Placement;
 
-/// Steps from the fewest tiles of a band to the most: surplus tiles stay with all agents alike.
-const STEPS: u64 = 8;
-
-/// Of the tiles that each agent holds, those that it keeps: disjoint, none above its band, and such that every band can
-/// still be met.
-pub(super) fn keep(tiles: u64, held: &[TileSet], bands: &[Band], style: Placement) -> Vec<TileSet> {
-    let mut flow = Flow { kinds: kinds(held), kept: vec![0; held.len()] };
-    let level =
-        |step| -> Vec<u64> { bands.iter().map(|band| band.low + (band.high - band.low) * step / STEPS).collect() };
-    let lowest = level(0);
-    flow.grow(&lowest, tiles);
-    let mut spare = tiles - lowest.iter().sum::<u64>();
-    for step in 1..=STEPS {
-        spare -= flow.grow(&level(step), spare);
+/// Of the tiles that each agent holds, those that it keeps: disjoint, and none more than it has room for.
+pub(super) fn keep(held: &[TileSet], rooms: &[Room], style: Placement) -> Vec<TileSet> {
+    let kinds = kinds(held);
+    let mut held_by: Vec<Vec<usize>> = vec![Vec::new(); held.len()];
+    for (kind, holders) in kinds.iter().map(|kind| kind.kept.keys()).enumerate() {
+        holders.for_each(|&holder| held_by[holder].push(kind));
     }
+    let mut flow = Flow { kinds, held_by, room: rooms.iter().map(|room| room.most).collect() };
+    flow.grow();
     flow.choose(style)
 }
 
@@ -75,25 +65,30 @@ fn kinds(held: &[TileSet]) -> Vec<Kind> {
 #[derive(Debug)]
 struct Flow {
     kinds: Vec<Kind>,
-    /// How many each agent keeps.
-    kept: Vec<u64>,
+    /// The kinds that each agent holds.
+    held_by: Vec<Vec<usize>>,
+    /// How many more each agent can keep.
+    room: Vec<u64>,
 }
 
 impl Flow {
-    /// Lets agents keep more, each at most `limits`, by as many tiles as possible but at most `spare`; returns how many.
-    fn grow(&mut self, limits: &[u64], spare: u64) -> u64 {
-        let mut grown = 0;
-        while grown < spare {
-            let Some(path) = self.path(limits) else { break };
-            grown += self.push(&path, limits, spare - grown);
+    /// Lets agents keep as many tiles as possible.
+    fn grow(&mut self) {
+        // nearly all of it: an agent keeps of its own what it can, and nobody else is concerned
+        for agent in 0..self.room.len() {
+            for k in 0..self.held_by[agent].len() {
+                self.push(&[(self.held_by[agent][k], agent)]);
+            }
         }
-        grown
+        while let Some(path) = self.path() {
+            self.push(&path);
+        }
     }
 
     /// The shortest chain by which one agent could keep more: (kind, agent) pairs, where the first kind has idle tiles, each agent
-    /// may keep one more of its kind if it gives up one of the next kind, and the last agent is below its limit.
-    fn path(&self, limits: &[u64]) -> Option<Vec<(usize, usize)>> {
-        let mut kind_of: Vec<Option<usize>> = vec![None; self.kept.len()];
+    /// may keep one more of its kind if it gives up one of the next kind, and the last agent has room.
+    fn path(&self) -> Option<Vec<(usize, usize)>> {
+        let mut kind_of: Vec<Option<usize>> = vec![None; self.room.len()];
         let mut agent_of: Vec<Option<usize>> = vec![None; self.kinds.len()];
         let mut queue: VecDeque<usize> = (0..self.kinds.len()).filter(|&kind| self.kinds[kind].idle > 0).collect();
         let mut seen: Vec<bool> = self.kinds.iter().map(|kind| kind.idle > 0).collect();
@@ -103,11 +98,11 @@ impl Flow {
                     continue;
                 }
                 kind_of[agent] = Some(kind);
-                if self.kept[agent] < limits[agent] {
+                if self.room[agent] > 0 {
                     return Some(chain(agent, &kind_of, &agent_of));
                 }
-                for other in 0..self.kinds.len() {
-                    if !seen[other] && self.kinds[other].kept.get(&agent).is_some_and(|&kept| kept > 0) {
+                for &other in &self.held_by[agent] {
+                    if !seen[other] && self.kinds[other].kept[&agent] > 0 {
                         seen[other] = true;
                         agent_of[other] = Some(agent);
                         queue.push_back(other);
@@ -118,12 +113,11 @@ impl Flow {
         None
     }
 
-    /// Sends as many tiles along a path as it carries, at most `spare`.
-    fn push(&mut self, path: &[(usize, usize)], limits: &[u64], spare: u64) -> u64 {
+    /// Sends as many tiles along a path as it carries.
+    fn push(&mut self, path: &[(usize, usize)]) {
         let (first, last) = (path[0].0, path[path.len() - 1].1);
         let given_up = path.windows(2).map(|pair| self.kinds[pair[1].0].kept[&pair[0].1]);
-        let room = [spare, self.kinds[first].idle, limits[last] - self.kept[last]];
-        let count = given_up.chain(room).min().expect("a list of at least three");
+        let count = given_up.chain([self.kinds[first].idle, self.room[last]]).min().expect("two at least");
         self.kinds[first].idle -= count;
         for pair in path.windows(2) {
             *self.kinds[pair[1].0].kept.entry(pair[0].1).or_default() -= count;
@@ -131,13 +125,12 @@ impl Flow {
         for &(kind, agent) in path {
             *self.kinds[kind].kept.entry(agent).or_default() += count;
         }
-        self.kept[last] += count;
-        count
+        self.room[last] -= count;
     }
 
     /// Picks the tiles.
     fn choose(self, style: Placement) -> Vec<TileSet> {
-        let mut chosen: Vec<Vec<Range<u64>>> = vec![Vec::new(); self.kept.len()];
+        let mut chosen: Vec<Vec<Range<u64>>> = vec![Vec::new(); self.room.len()];
         for kind in self.kinds {
             let mut left = kind.tiles;
             for (agent, count) in kind.kept {

@@ -1,8 +1,8 @@
 //! Tiles to agents. Whatever is given to whom, the tile tree gives the same bits; what matters here is that nobody waits
 //! for the slowest, that nobody gets more than it can hold, and that a change of members reads as few tiles anew as it can.
 //!
-//! In three steps, each a file: how many tiles everybody may get ([`target`]), who keeps what it holds ([`keep`]), and
-//! who gets the rest ([`spread`]).
+//! In three steps, each a file: how many tiles everybody may get (`target`), who keeps what it holds (`keep`), and
+//! who gets the rest (`spread`).
 
 mod keep;
 mod spread;
@@ -28,6 +28,13 @@ pub struct Share {
     pub capacity: u64,
 }
 
+impl Share {
+    /// The speed, 1 where it is not known.
+    pub(super) fn known_speed(&self) -> f64 {
+        if self.speed.is_finite() && self.speed > 0.0 { self.speed } else { 1.0 }
+    }
+}
+
 impl Default for Share {
     /// Of unknown speed, and with room for anything.
     fn default() -> Self {
@@ -47,13 +54,13 @@ pub struct NoRoom {
 
 /// Gives every tile one owner among the agents of `shares`; the result names each of them, those without a tile too.
 ///
-/// - An agent gets tiles in proportion to its speed and no more than its capacity; what a full one leaves, the others
-///   share. Between 2 % less than that and 2 % more, in whole tiles, every number is as good as another.
+/// - Nobody gets more than its capacity, and a pass takes at most 2 % longer than the best placement of whole tiles
+///   for these speeds and capacities.
 /// - Within that, as few tiles as possible get an owner that does not hold them. A tile may be held by several agents, one of which
 ///   then owns it; what agents hold that are not in `shares` is as good as lost.
 /// - Who must give tiles away gives the short runs and then the end of a long one; who gets tiles gets neighbours of its
 ///   own or long runs (`Contiguous`), or tiles from everywhere (`Scattered`).
-/// - With nothing held, `Contiguous` deals one run each, cut at round numbers where the slack allows: such a run folds
+/// - With nothing held, `Contiguous` deals one run each, cut at round numbers where the 2 % allow it: such a run folds
 ///   to few nodes of the tile tree.
 ///
 /// The result depends on the arguments and nothing else.
@@ -63,15 +70,15 @@ pub fn place<K: Ord + Copy>(
     shares: &BTreeMap<K, Share>,
     style: Placement,
 ) -> Result<BTreeMap<K, TileSet>, NoRoom> {
-    let bands = target::bands(tiles, &shares.values().copied().collect::<Vec<_>>())?;
+    let rooms = target::rooms(tiles, &shares.values().copied().collect::<Vec<_>>())?;
     let all = TileSet::full(tiles);
     let held: Vec<TileSet> =
         shares.keys().map(|agent| held.get(agent).map_or_else(TileSet::new, |held| held.intersection(&all))).collect();
-    let kept = keep::keep(tiles, &held, &bands, style);
-    let sizes = target::sizes(tiles, &bands, &kept.iter().map(TileSet::len).collect::<Vec<_>>());
+    let kept = keep::keep(&held, &rooms, style);
+    let sizes = target::sizes(tiles, &rooms, &kept.iter().map(TileSet::len).collect::<Vec<_>>());
     let fresh = kept.iter().all(TileSet::is_empty);
     let owned = match style {
-        Placement::Contiguous if fresh => spread::runs(&sizes, &bands),
+        Placement::Contiguous if fresh => spread::runs(&sizes, &rooms),
         Placement::Contiguous => spread::neighbours(tiles, kept, &sizes),
         Placement::Scattered => spread::scatter(tiles, kept, &sizes),
     };

@@ -7,23 +7,22 @@ use std::ops::Range;
 use nlsq_engine::data::TileSet;
 
 use super::scrambled;
-use super::target::Band;
+use super::target::Room;
 
-/// All tiles from 0 on, a run for each agent. A cut goes to the roundest number near its place, as far as the bands allow.
-pub(super) fn runs(sizes: &[u64], bands: &[Band]) -> Vec<TileSet> {
-    let fits = |k: usize, size: u64| bands[k].low <= size && size <= bands[k].high;
+/// All tiles from 0 on, a run for each agent. A cut goes to the roundest number near its place for which both sides have
+/// room.
+pub(super) fn runs(sizes: &[u64], rooms: &[Room]) -> Vec<TileSet> {
     let mut owned = Vec::with_capacity(sizes.len());
     let (mut start, mut end) = (0, 0);
     for k in 0..sizes.len() {
         end += sizes[k];
-        let mut cut = end;
-        if k + 1 < sizes.len() {
-            let sway = (bands[k].high - bands[k].low).min(bands[k + 1].high - bands[k + 1].low) / 4;
-            let round = roundest(end - sway.min(end), end + sway);
-            if round >= start && fits(k, round - start) && fits(k + 1, (end + sizes[k + 1]).saturating_sub(round)) {
-                cut = round;
+        let cut = match sizes.get(k + 1) {
+            None => end,
+            Some(next) => {
+                let lowest = (end + next).saturating_sub(rooms[k + 1].most).max(start);
+                roundest(lowest, start.saturating_add(rooms[k].most).min(end + next))
             }
-        }
+        };
         owned.push(TileSet::from(start..cut));
         start = cut;
     }

@@ -1,86 +1,93 @@
-//! How many tiles everybody may get: shares in proportion to speed, under capacities, in whole tiles.
+//! How many tiles everybody may get: by speed, under capacities, in whole tiles.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::{NoRoom, Share};
 
-/// An agent may have this part of its exact share more or less, 1/50 = 2 %, so that no tile moves for next to nothing.
-pub(super) const SLACK: u64 = 50;
+/// The slowest agent may take this part longer than it must, 1/50 = 2 %, so that no tile moves for next to nothing.
+const SLACK: u128 = 50;
 
 /// The fastest agent's weight; the others' are in proportion. Whole numbers, so that no rounding makes or loses a tile.
 const UNIT: f64 = (1u64 << 32) as f64;
 
-/// The numbers of tiles that suit one agent. Those of all agents admit a sum of all tiles.
+/// What one agent may get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Band {
-    /// Fewest.
-    pub(super) low: u64,
-    /// Most; never above the capacity.
-    pub(super) high: u64,
+pub(super) struct Room {
+    /// Most tiles.
+    pub(super) most: u64,
     /// Speed as a whole number.
     pub(super) weight: u64,
 }
 
-/// The band of each agent: floor and ceiling of its exact share, widened by the slack.
-///
-/// Exact shares are found by filling: all agents share in proportion to their weights, those that this would overfill get
-/// what they can hold, the others share the rest, and so on.
-pub(super) fn bands(tiles: u64, shares: &[Share]) -> Result<Vec<Band>, NoRoom> {
+/// The most tiles that each agent may get so that a pass takes at most the slack longer than the best placement of whole
+/// tiles. How few an agent has does not matter: only the slowest makes the others wait.
+pub(super) fn rooms(tiles: u64, shares: &[Share]) -> Result<Vec<Room>, NoRoom> {
     let capacity = shares.iter().fold(0u64, |sum, share| sum.saturating_add(share.capacity));
     if capacity < tiles {
         return Err(NoRoom { tiles, capacity });
     }
-    let weights = weights(shares);
-    let mut full = vec![false; shares.len()];
+    let held: Vec<Room> =
+        shares.iter().zip(weights(shares)).map(|(share, weight)| Room { most: share.capacity, weight }).collect();
+    let best = sizes(tiles, &held, &floors(tiles, &held));
+    let longer = |a: &(u64, u64), b: &(u64, u64)| (product(a.0, b.1)).cmp(&product(b.0, a.1));
+    let times = best.iter().copied().zip(held.iter().map(|room| room.weight));
+    let Some((count, weight)) = times.max_by(longer) else { return Ok(held) };
+    let most = |room: &Room| {
+        let time = u128::from(room.weight) * u128::from(count);
+        u64::try_from(time * (SLACK + 1) / (SLACK * u128::from(weight))).unwrap_or(u64::MAX).min(room.most)
+    };
+    Ok(held.iter().map(|room| Room { most: most(room), ..*room }).collect())
+}
+
+fn product(a: u64, b: u64) -> u128 {
+    u128::from(a) * u128::from(b)
+}
+
+/// Speeds as whole numbers, at least 1.
+fn weights(shares: &[Share]) -> Vec<u64> {
+    let fastest = shares.iter().map(Share::known_speed).fold(0.0, f64::max);
+    shares.iter().map(|share| ((share.known_speed() / fastest * UNIT) as u64).max(1)).collect()
+}
+
+/// Exact shares, rounded down: all share in proportion to their weights, those that this would overfill get what they can
+/// hold, the others share the rest, and so on. The best placement of whole tiles gives nobody less.
+fn floors(tiles: u64, rooms: &[Room]) -> Vec<u64> {
+    let mut full = vec![false; rooms.len()];
     let mut left = u128::from(tiles);
-    let mut weight: u128 = weights.iter().map(|&weight| u128::from(weight)).sum();
+    let mut weight: u128 = rooms.iter().map(|room| u128::from(room.weight)).sum();
     loop {
-        let overfull: Vec<usize> = (0..shares.len())
-            .filter(|&k| !full[k] && left * u128::from(weights[k]) > u128::from(shares[k].capacity) * weight)
+        let overfull: Vec<usize> = (0..rooms.len())
+            .filter(|&k| !full[k] && left * u128::from(rooms[k].weight) > u128::from(rooms[k].most) * weight)
             .collect();
         if overfull.is_empty() {
             break;
         }
         for k in overfull {
             full[k] = true;
-            left -= u128::from(shares[k].capacity);
-            weight -= u128::from(weights[k]);
+            left -= u128::from(rooms[k].most);
+            weight -= u128::from(rooms[k].weight);
         }
     }
-    let band = |k: usize| {
-        let capacity = shares[k].capacity;
-        let exact = left * u128::from(weights[k]);
-        let (floor, ceiling) =
-            if full[k] { (capacity, capacity) } else { ((exact / weight) as u64, exact.div_ceil(weight) as u64) };
-        let slack = floor / SLACK;
-        Band { low: floor - slack, high: capacity.min(ceiling.saturating_add(slack)), weight: weights[k] }
-    };
-    Ok((0..shares.len()).map(band).collect())
+    let floor = |k: usize| if full[k] { rooms[k].most } else { (left * u128::from(rooms[k].weight) / weight) as u64 };
+    (0..rooms.len()).map(floor).collect()
 }
 
-/// Speeds as whole numbers, at least 1.
-fn weights(shares: &[Share]) -> Vec<u64> {
-    let known = |share: &Share| if share.speed.is_finite() && share.speed > 0.0 { share.speed } else { 1.0 };
-    let fastest = shares.iter().map(known).fold(0.0, f64::max);
-    shares.iter().map(|share| ((known(share) / fastest * UNIT) as u64).max(1)).collect()
-}
-
-/// How many tiles everybody gets, given that nobody gets fewer than `at_least` or leaves its band: one more to whoever is
-/// then done first, until all are given.
-pub(super) fn sizes(tiles: u64, bands: &[Band], at_least: &[u64]) -> Vec<u64> {
-    let mut sizes: Vec<u64> = bands.iter().zip(at_least).map(|(band, &least)| band.low.max(least)).collect();
+/// How many tiles everybody gets, given that nobody gets fewer than `at_least` or more than it has room for: one more to
+/// whoever is then done first, until all are given.
+pub(super) fn sizes(tiles: u64, rooms: &[Room], at_least: &[u64]) -> Vec<u64> {
+    let mut sizes = at_least.to_vec();
     let given: u64 = sizes.iter().sum();
     assert!(given <= tiles, "{given} of {tiles} tiles are spoken for");
     // Time with one tile more, in units that tell apart any two numbers of tiles that occur.
-    let time = |size: u64, band: &Band| ((u128::from(size) + 1) << 48) / u128::from(band.weight);
-    let waiting = sizes.iter().zip(bands).enumerate().filter(|(_, (size, band))| **size < band.high);
-    let mut next: BinaryHeap<_> = waiting.map(|(k, (&size, band))| Reverse((time(size, band), k))).collect();
+    let time = |size: u64, room: &Room| ((u128::from(size) + 1) << 48) / u128::from(room.weight);
+    let waiting = sizes.iter().zip(rooms).enumerate().filter(|(_, (size, room))| **size < room.most);
+    let mut next: BinaryHeap<_> = waiting.map(|(k, (&size, room))| Reverse((time(size, room), k))).collect();
     for _ in given..tiles {
-        let Reverse((_, k)) = next.pop().expect("the bands have room for all tiles");
+        let Reverse((_, k)) = next.pop().expect("there is room for all tiles");
         sizes[k] += 1;
-        if sizes[k] < bands[k].high {
-            next.push(Reverse((time(sizes[k], &bands[k]), k)));
+        if sizes[k] < rooms[k].most {
+            next.push(Reverse((time(sizes[k], &rooms[k]), k)));
         }
     }
     sizes
