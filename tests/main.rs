@@ -18,6 +18,7 @@ mod processes;
 mod program;
 mod reference;
 mod reference_problems;
+mod resume;
 mod stopping;
 mod support;
 mod tidy;
