@@ -20,6 +20,7 @@ mod recovery;
 mod reference;
 mod reference_problems;
 mod rendezvous;
+mod resume;
 mod stopping;
 mod support;
 mod tidy;

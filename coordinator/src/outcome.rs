@@ -1,5 +1,7 @@
 //! What a fit tells while it runs and what it yields at the end; the seam between the driver and everything for people.
 
+use std::path::PathBuf;
+
 use nlsq_engine::covariance::{CovarianceError, Kind};
 use nlsq_engine::data::source::{DataError, Place};
 use nlsq_engine::health::Health;
@@ -12,6 +14,7 @@ use nlsq_engine::summary::{Iteration, Phase, Side, Status};
 
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::CheckpointError;
 use crate::config::JobError;
 use crate::crew::CrewError;
 
@@ -154,7 +157,7 @@ pub struct About {
 }
 
 /// One pass as the driver saw it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct PassRecord {
     /// The minimizer's record.
     pub iteration: Iteration,
@@ -162,6 +165,28 @@ pub struct PassRecord {
     pub seconds: f64,
     /// Points evaluated.
     pub points: u64,
+}
+
+/// A checkpoint that is on the disk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kept {
+    /// After which pass.
+    pub pass: u64,
+    /// Its file.
+    pub path: PathBuf,
+    /// Its length.
+    pub bytes: u64,
+    /// What writing it took, beside the fit.
+    pub seconds: f64,
+}
+
+/// A fit that goes on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resumed {
+    /// From which file.
+    pub path: PathBuf,
+    /// One record for each pass before.
+    pub rows: Vec<PassRecord>,
 }
 
 /// How much a note matters.
@@ -191,6 +216,16 @@ pub trait Observer {
     /// The job is understood and the points are about to be read.
     fn started(&mut self, about: &About) {
         let _ = about;
+    }
+
+    /// The fit goes on from a checkpoint.
+    fn resumed(&mut self, resumed: &Resumed) {
+        let _ = resumed;
+    }
+
+    /// A checkpoint was written.
+    fn kept(&mut self, kept: &Kept) {
+        let _ = kept;
     }
 
     /// Points read so far.
@@ -257,6 +292,17 @@ pub enum RunError {
         /// Where the point stands, if that is known.
         place: Option<Place>,
     },
+    /// It leaves no checkpoints, or cannot go on from one.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// Stopped before the first pass after those of a checkpoint.
+    #[error("interrupted before it went on ({reason}): the run stands at pass {pass}, as before")]
+    InterruptedAgain {
+        /// Who stopped it.
+        reason: String,
+        /// Of the checkpoint.
+        pass: u64,
+    },
     /// Stopped before any point was evaluated.
     #[error("interrupted before the first pass was complete ({reason}): there is no result")]
     Interrupted {
@@ -289,13 +335,13 @@ impl RunError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Job(_) | Self::Data(_) | Self::Problem(_) | Self::Parameters(_) | Self::Options(_) => 2,
-            Self::Covariance(_) | Self::StartNotFinite { .. } | Self::Listen { .. } => 2,
+            Self::Covariance(_) | Self::StartNotFinite { .. } | Self::Listen { .. } | Self::Checkpoint(_) => 2,
             Self::Crew(CrewError::Launch(error)) => error.exit_code(),
             Self::Crew(CrewError::Data(_)) => 2,
             Self::Crew(CrewError::Stopped(_)) => 75,
             Self::Crew(CrewError::Lost { .. }) => 4,
             Self::Crew(CrewError::Bug { .. }) => 1,
-            Self::Interrupted { .. } => 75,
+            Self::Interrupted { .. } | Self::InterruptedAgain { .. } => 75,
         }
     }
 }

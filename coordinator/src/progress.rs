@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::clock::Utc;
 use crate::config::ProgressMode;
-use crate::outcome::{About, Level, Observer, Outcome, PassRecord};
-use crate::report::log::{about_fields, object, outcome_fields, pass_fields};
+use crate::outcome::{About, Kept, Level, Observer, Outcome, PassRecord, Resumed};
+use crate::report::log::{about_fields, object, outcome_fields, pass_fields, resumed_fields};
 use crate::report::result::status_name;
 use crate::report::text::number;
 
@@ -23,6 +23,14 @@ pub struct Watchers<'a>(pub Vec<&'a mut dyn Observer>);
 impl Observer for Watchers<'_> {
     fn started(&mut self, about: &About) {
         self.0.iter_mut().for_each(|watcher| watcher.started(about));
+    }
+
+    fn resumed(&mut self, resumed: &Resumed) {
+        self.0.iter_mut().for_each(|watcher| watcher.resumed(resumed));
+    }
+
+    fn kept(&mut self, kept: &Kept) {
+        self.0.iter_mut().for_each(|watcher| watcher.kept(kept));
     }
 
     fn loading(&mut self, points_done: u64, points_total: u64) {
@@ -104,6 +112,10 @@ fn summary(about: &About) -> String {
     )
 }
 
+fn going_on(resumed: &Resumed) -> String {
+    format!("going on from pass {}: {}", resumed.rows.len(), resumed.path.display())
+}
+
 fn ending(outcome: &Outcome) -> String {
     format!("{} after {} passes: {}", status_name(outcome.status), outcome.passes, outcome.reason)
 }
@@ -124,6 +136,10 @@ fn beside_the_point(phase: Phase) -> Option<&'static str> {
 impl<W: Write> Observer for PlainLines<W> {
     fn started(&mut self, about: &About) {
         self.line(&summary(about));
+    }
+
+    fn resumed(&mut self, resumed: &Resumed) {
+        self.line(&going_on(resumed));
     }
 
     fn loading(&mut self, points_done: u64, points_total: u64) {
@@ -181,6 +197,10 @@ impl<W: Write> Observer for JsonLines<W> {
         self.line(Level::Info, "started", about_fields(about));
     }
 
+    fn resumed(&mut self, resumed: &Resumed) {
+        self.line(Level::Info, "resumed", resumed_fields(resumed));
+    }
+
     fn loading(&mut self, points_done: u64, points_total: u64) {
         if self.pace.is_due(Instant::now(), points_done, points_total) {
             let fields = json!({"points_done": points_done, "points_total": points_total});
@@ -231,6 +251,10 @@ impl Observer for Bar {
             // What cannot be drawn is not drawn.
             let _ = write!(text, "{:.1} M points/s", state.per_sec() / 1e6);
         }));
+    }
+
+    fn resumed(&mut self, resumed: &Resumed) {
+        self.bar.println(going_on(resumed));
     }
 
     fn loading(&mut self, points_done: u64, points_total: u64) {

@@ -1,9 +1,10 @@
 //! The directory of a run: chosen and tried before the fit, filled after it, never left with half a file.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::checkpoint::{FOLDER, Store};
 use crate::clock::Utc;
 use crate::config::{Job, JobError};
 
@@ -43,8 +44,11 @@ impl RunDir {
                     "the output directory {} already holds a result; expected an empty or a new one",
                     path.display()
                 ),
-                "give another --out (output.dir), or --overwrite to write over it",
+                "give another --out (output.dir), or --overwrite to write over it; a run that was interrupted goes on with resume",
             ));
+        }
+        if !path.join(RESULT).exists() && !job.output.overwrite {
+            refuse_unfinished(&path)?;
         }
         let mut dir = RunDir { made: missing_parts(&path), path, partial: Vec::new(), kept: false };
         fs::create_dir_all(&dir.path).map_err(|error| unwritable(&dir.path, &error))?;
@@ -52,6 +56,35 @@ impl RunDir {
         drop(probe);
         dir.discard(".write-test");
         Ok(dir)
+    }
+
+    /// The directory of a run that goes on.
+    pub fn reopen(path: &Path) -> Result<Self, JobError> {
+        let path = std::path::absolute(path).map_err(|error| unwritable(path, &error))?;
+        if !path.is_dir() {
+            let message = format!("{} is no directory; expected that of a run", path.display());
+            return Err(JobError::usage(message));
+        }
+        Ok(RunDir { path, made: Vec::new(), partial: Vec::new(), kept: false })
+    }
+
+    /// Opens the log of a run that goes on, behind its last whole line. Until it is finished it has its temporary name, as after a
+    /// run that was killed.
+    pub fn go_on_with_log(&mut self) -> Result<File, JobError> {
+        let (log, partial) = (self.path.join(LOG), self.partial_path(LOG));
+        let opened = (|| {
+            if !partial.exists() && log.exists() {
+                fs::copy(&log, &partial)?;
+                self.partial.push(partial.clone());
+            }
+            let mut file = File::options().create(true).append(true).read(true).open(&partial)?;
+            let mut text = Vec::new();
+            file.read_to_end(&mut text)?;
+            let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+            file.set_len(whole as u64)?;
+            Ok(file)
+        })();
+        opened.map_err(|error| unwritable(&partial, &error))
     }
 
     /// Where it is.
@@ -145,6 +178,21 @@ fn unused(parent: &Path, name: &str) -> PathBuf {
         number += 1;
     }
     path
+}
+
+/// A run that was killed can go on: another one does not take its place by accident.
+fn refuse_unfinished(path: &Path) -> Result<(), JobError> {
+    let Some(name) = Store::new(path.join(FOLDER)).newest_name() else { return Ok(()) };
+    Err(JobError::usage_with_help(
+        format!(
+            "the output directory {} holds the checkpoint {name} of a run without a result; expected an empty or a new one",
+            path.display()
+        ),
+        format!(
+            "go on with it: nlsq-coordinator resume {}; or give another --out (output.dir), or --overwrite",
+            path.display()
+        ),
+    ))
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> JobError {

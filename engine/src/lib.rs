@@ -51,7 +51,7 @@
 //!
 //! Reading order: `expr` (model language), `diff` (derivatives), `models` (built-in models), `tape` (straight-line code),
 //! `kernel` (a tape over a tile), `normal` (normal equations and how they are summed), `params` and `loss`, `linalg`, `procedure`
-//! (who asks for passes), `minimize` (the trust region), `hybrid` (the phases of a fit), `summary`, `covariance`, `health` and
+//! (who asks for passes), `minimize` (the trust region), `hybrid` (the phases of a fit), `saved` (their state outside memory), `summary`, `covariance`, `health` and
 //! `prediction` (what is known at the end), `data` (points and where they come from).
 
 pub mod covariance;
@@ -74,5 +74,6 @@ pub mod prediction;
 pub mod procedure;
 pub mod profile;
 pub mod real;
+pub mod saved;
 pub mod summary;
 pub mod tape;

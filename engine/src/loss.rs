@@ -3,7 +3,19 @@
 use serde::{Deserialize, Serialize};
 
 /// The shape of a loss.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum LossKind {
     /// rho(z) = z: ordinary least squares.
@@ -89,7 +101,7 @@ impl LossKind {
 }
 
 /// A loss with its scale S, the residual (in units of sigma) beyond which it bends.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Loss {
     /// Its shape.
     pub kind: LossKind,

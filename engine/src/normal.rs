@@ -8,9 +8,22 @@
 use serde::{Deserialize, Serialize};
 
 use crate::linalg::Triangle;
+use crate::saved::{Sound, Unsound, ensure};
 
 /// How many points of a tile, shard or dataset were left out and why.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+)]
 pub struct Counts {
     /// Points that count.
     pub used: u64,
@@ -87,7 +100,7 @@ fn fast_two_sum(a: f64, b: f64) -> (f64, f64) {
 }
 
 /// The normal equations of a problem at one theta, over all used points and the free parameters.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct NormalEquations {
     /// Number of free parameters p.
     pub n_free: usize,
@@ -149,6 +162,15 @@ impl NormalEquations {
 pub fn packed_index(p: usize, j: usize, k: usize) -> usize {
     debug_assert!(j <= k && k < p);
     j * p - j * (j + 1) / 2 + k
+}
+
+impl Sound for NormalEquations {
+    fn sound(&self, n_free: usize) -> Result<(), Unsound> {
+        let entries = n_free * (n_free + 1) / 2;
+        let triangle = self.triangle.as_ref().is_none_or(|triangle| triangle.has_order(n_free));
+        let lengths = self.n_free == n_free && self.jtj.len() == entries && self.jtr.len() == n_free;
+        ensure(lengths && triangle, "normal equations are not over the free parameters")
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Parameters: names, starts, bounds, and which of them are free.
 
-use serde::{Deserialize, Serialize};
+use crate::saved::{Sound, Unsound, ensure};
 
 /// One parameter of a model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Parameter {
     /// Its name in the expression.
     pub name: String,
@@ -18,7 +18,7 @@ pub struct Parameter {
 }
 
 /// The parameters of a problem in the model's order, with the free ones picked out.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Parameters {
     all: Vec<Parameter>,
     free: Vec<usize>,
@@ -120,5 +120,13 @@ impl Parameters {
             theta[j] = value;
         }
         theta
+    }
+}
+
+impl Sound for Parameters {
+    fn sound(&self, n_free: usize) -> Result<(), Unsound> {
+        let free: Vec<usize> = (0..self.all.len()).filter(|&j| !self.all[j].fixed).collect();
+        ensure(self.free == free && free.len() == n_free, "the free parameters are not those that are not fixed")?;
+        ensure(self.iter_free().all(|p| p.min <= p.max), "the bounds of a parameter are reversed")
     }
 }

@@ -51,6 +51,17 @@ pub enum GroupError {
 }
 
 impl GroupVariance {
+    /// lambda.
+    pub fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    /// The names of the members of each group.
+    pub fn names(&self, parameters: &Parameters) -> Vec<Vec<String>> {
+        let of = |group: &Group| group.members.iter().map(|&j| parameters.all()[j].name.clone()).collect();
+        self.groups.iter().map(of).collect()
+    }
+
     /// Groups by the names of their members. A fixed member counts in the mean and does not move.
     pub fn new(parameters: &Parameters, weight: f64, groups: &[Vec<String>]) -> Result<Self, GroupError> {
         if !(weight.is_finite() && weight >= 0.0) {

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::normal::NormalEquations;
+use crate::saved::{Sound, Unsound, ensure};
 
 /// One pass of the fit, for log, progress, history and report.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Iteration {
     /// Number of the pass, from 1.
     pub pass: u64,
@@ -42,7 +43,9 @@ impl Iteration {
 }
 
 /// The phases of a fit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Several starts, or a whole box, are searched.
@@ -62,7 +65,9 @@ pub enum Phase {
 }
 
 /// How a fit ended. Not converging is an outcome, not an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// A test on gradient, step or cost holds.
@@ -78,7 +83,9 @@ pub enum Status {
 }
 
 /// The side on which a bound holds a parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
     /// The lower bound.
@@ -88,7 +95,7 @@ pub enum Side {
 }
 
 /// How a fit ended and where. Vectors run over the free parameters, in the order of [`crate::params::Parameters::free`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Summary {
     /// How it ended.
     pub status: Status,
@@ -112,4 +119,12 @@ pub struct Summary {
     pub at_bound: Vec<Option<Side>>,
     /// What a person should know.
     pub warnings: Vec<String>,
+}
+
+impl Sound for Summary {
+    fn sound(&self, n_free: usize) -> Result<(), Unsound> {
+        let lengths = self.theta.len() == n_free && self.at_bound.len() == n_free;
+        ensure(lengths, "a solution is not over the free parameters")?;
+        self.normal.sound(n_free)
+    }
 }

@@ -13,6 +13,7 @@ use nlsq_engine::tape::Tape;
 use super::check::bytes_text;
 use super::output::print;
 use super::{Failure, JobArgs, Target, fit};
+use crate::checkpoint;
 use crate::config::settings::Settings;
 use crate::config::{JobError, keys, read_model};
 use crate::progress::grouped;
@@ -21,6 +22,11 @@ use crate::report::text::{self, number};
 use crate::run_dir::{REPORT, RESULT, replace};
 
 pub(super) fn inspect(file: &Path, csv: Option<&str>) -> Result<u8, Failure> {
+    if checkpoint::is_checkpoint(file) {
+        let described = checkpoint::describe(file);
+        let described = described.map_err(|e| JobError::usage(format!("cannot read {}: {e}", file.display())))?;
+        return print(&described.map_err(JobError::usage)?).map(|()| 0);
+    }
     let csv = csv.map_or(Ok(CsvOptions::default()), CsvOptions::parse).map_err(JobError::from)?;
     let description = describe(file, &csv).map_err(JobError::from)?;
     print(&describe_file(&description)).map(|()| 0)

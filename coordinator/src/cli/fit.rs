@@ -1,5 +1,6 @@
-//! The command `fit`: a job in, the directory of a run out.
+//! The command `fit`: a job in, the directory of a run out; and what `resume` has in common with it.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use nlsq_engine::summary::Status;
@@ -7,6 +8,7 @@ use nlsq_engine::summary::Status;
 use super::output::print;
 use super::signals::Signals;
 use super::{Failure, INTERRUPTED, JobArgs, NOT_CONVERGED, REFUSED};
+use crate::checkpoint::{Checkpoints, FOLDER, Found, Keeping, Store};
 use crate::config::{Job, JobError};
 use crate::outcome::{Level, Observer, Outcome, RunError};
 use crate::progress::{self, Watchers};
@@ -18,7 +20,31 @@ pub(super) fn fit(arguments: &JobArgs) -> Result<u8, Failure> {
     let mut job = Job::read(arguments.job_file.as_deref(), &arguments.flags)?;
     let mut dir = RunDir::prepare(&job)?;
     job.output.dir = Some(dir.path().to_path_buf());
-    let mut log = Log::new(dir.begin(LOG)?);
+    let log = Log::new(dir.begin(LOG)?);
+    let keeping = match job.checkpoint.every_passes {
+        0 => Keeping::Nothing,
+        _ => Keeping::Fresh(checkpoints(&job, &dir)),
+    };
+    run(&job, &keeping, log, dir)
+}
+
+/// Where the checkpoints of a job go.
+pub(super) fn checkpoints(job: &Job, dir: &RunDir) -> Checkpoints {
+    Checkpoints {
+        run_dir: dir.path().to_path_buf(),
+        every_passes: job.checkpoint.every_passes,
+        keep: job.checkpoint.keep,
+        job: Some(job.to_toml()),
+    }
+}
+
+/// Runs a job, from its start or from a checkpoint.
+pub(super) fn run<W: std::io::Write>(
+    job: &Job,
+    keeping: &Keeping,
+    mut log: Log<W>,
+    dir: RunDir,
+) -> Result<u8, Failure> {
     let mut history = History::default();
     let mut progress = progress::on_stderr(job.output.progress, job.fit.options.minimizer.max_passes);
 
@@ -27,14 +53,14 @@ pub(super) fn fit(arguments: &JobArgs) -> Result<u8, Failure> {
     for warning in job.parse_model().warnings() {
         watchers.note(Level::Warn, &format!("the model: {warning}"));
     }
-    let ended = crate::fit::run(&job, &mut watchers);
+    let ended = crate::fit::run_kept(job, keeping, &mut watchers);
     if let Ok(outcome) = &ended {
         watchers.finished(outcome);
     }
     drop(progress);
     match ended {
-        Ok(outcome) => succeed(&job, &outcome, log, &history, dir),
-        Err(error) => fail(&job, error, log, &history, dir),
+        Ok(outcome) => succeed(job, &outcome, log, &history, dir),
+        Err(error) => fail(job, error, log, &history, dir),
     }
 }
 
@@ -53,8 +79,15 @@ fn succeed<W: std::io::Write>(
         .and_then(|()| dir.write(REPORT, report.as_bytes()))
         .and_then(|()| close_log(log, &mut dir))
         .and_then(|()| dir.write(RESULT, result.to_json().as_bytes()));
+    let place = dir.path().to_path_buf();
     dir.keep();
+    if written.is_err() || outcome.status == Status::Interrupted {
+        say_how_to_go_on(&place);
+    }
     written?;
+    if outcome.status != Status::Interrupted {
+        finish(&place);
+    }
     match printed {
         Ok(()) | Err(Failure::BrokenPipe) => Ok(exit_code(outcome.status)),
         Err(failure) => Err(failure),
@@ -70,11 +103,36 @@ fn fail<W: std::io::Write>(
     mut dir: RunDir,
 ) -> Result<u8, Failure> {
     if error.exit_code() != REFUSED {
+        // what an earlier process left of the run says more than one that came to no pass
+        let untouched = history.is_empty() && dir.path().join(JOB).exists();
+        let traces = if untouched { Ok(()) } else { write_traces(job, history, &mut dir) };
         // the error itself is what a person must see; a trace that cannot be written must not hide it
-        let _ = write_traces(job, history, &mut dir).and_then(|()| close_log(log, &mut dir));
+        let _ = traces.and_then(|()| close_log(log, &mut dir));
+        say_how_to_go_on(dir.path());
         dir.keep();
     }
     Err(error.into())
+}
+
+/// What a person types to go on with a run, or that there is nothing to go on from.
+fn say_how_to_go_on(dir: &Path) {
+    let text = match Store::new(dir.join(FOLDER)).newest_name() {
+        Some(name) => {
+            format!("the newest checkpoint is {FOLDER}/{name}; go on with: nlsq-coordinator resume {}", dir.display())
+        }
+        None => "there is no checkpoint: no pass was completed, or [checkpoint] every_passes is 0".to_string(),
+    };
+    // nobody may be listening on stderr any more
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// The result is there: what checkpoints there are need not be gone on from.
+fn finish(dir: &Path) {
+    let store = Store::new(dir.join(FOLDER));
+    if let Ok(Found { newest: Some((_, checkpoint)), .. }) = store.newest() {
+        // if this is lost, a later resume repeats the last steps and writes the same result
+        let _ = store.finish(checkpoint.identity.run);
+    }
 }
 
 fn exit_code(status: Status) -> u8 {

@@ -6,6 +6,7 @@ mod fit;
 mod message;
 mod output;
 mod predict;
+mod resume;
 mod signals;
 
 use std::ffi::OsString;
@@ -29,9 +30,11 @@ struct Cli {
 enum Command {
     /// Run a fit
     Fit(JobArgs),
+    /// Go on from the newest valid checkpoint of a run
+    Resume(resume::ResumeArgs),
     /// Everything short of fitting: model, data, memory, derivatives
     Check(JobArgs),
-    /// Describe a dataset
+    /// Describe a dataset or a checkpoint
     Inspect {
         /// The file
         file: PathBuf,
@@ -147,6 +150,7 @@ fn guarded(run: impl FnOnce() -> u8 + std::panic::UnwindSafe) -> u8 {
 fn run(command: &Command) -> Result<u8, Failure> {
     match command {
         Command::Fit(job) => fit::fit(job),
+        Command::Resume(arguments) => resume::resume(arguments),
         Command::Check(job) => check::check(job),
         Command::Inspect { file, csv } => commands::inspect(file, csv.as_deref()),
         Command::Models { name } => commands::models(name.as_deref()),

@@ -52,6 +52,7 @@ fn heading(key: &Key) -> &'static str {
         "model" => MODEL,
         "data" => "Data",
         "cluster" => "Workers",
+        "checkpoint" => "Output",
         "output" => "Output",
         _ => "Fit",
     }

@@ -27,6 +27,11 @@ impl Groups {
         Ok(Self { weight: settings.number("fit.hybrid", "group_variance"), names })
     }
 
+    /// Those of a price.
+    pub(crate) fn of(price: Option<&GroupVariance>, parameters: &Parameters) -> Self {
+        price.map_or_else(Self::default, |price| Self { weight: price.weight(), names: price.names(parameters) })
+    }
+
     /// As job.toml has it.
     pub(super) fn value(&self, name: &str) -> Option<Value> {
         if self.names.is_empty() {

@@ -57,7 +57,7 @@ impl Key {
 }
 
 /// Tables of the job file in the order of the manual.
-pub const SECTIONS: [&str; 7] = ["model", "data", "parameters", "fit", "fit.hybrid", "cluster", "output"];
+pub const SECTIONS: [&str; 8] = ["model", "data", "parameters", "fit", "fit.hybrid", "cluster", "checkpoint", "output"];
 
 /// Keys of one entry of `[parameters]`, `NAME = { start = 1.0, min = 0.0 }`, with their meaning.
 pub const PARAMETER_KEYS: [(&str, &str); 5] = [
@@ -131,7 +131,7 @@ pub static KEYS: &[Key] = &[
     key("fit", "starts", Kind::Count, "1",
         "Starts that compete, p0 among them; the others are drawn between the bounds, or around p0 where there are none")
         .flag("starts", "N"),
-    key("fit", "seed", Kind::Seed, "0",
+    key("fit", "seed", Kind::Whole, "0",
         "What starts and global searches are drawn with").flag("seed", "S"),
     key("fit", "starts_eliminated", Kind::Level, "0.5",
         "Part of the competing fits that leaves after each heat"),
@@ -234,7 +234,7 @@ pub static KEYS: &[Key] = &[
         "Seconds of silence after which a process counts as lost").flag("dead-after", "SECONDS"),
     key("cluster", "rejoin_wait", Kind::Tolerance, "300",
         "Seconds to wait for other workers when too few are left").flag("rejoin-wait", "SECONDS"),
-    key("cluster", "max_restarts", Kind::Seed, "20",
+    key("cluster", "max_restarts", Kind::Whole, "20",
         "Losses within restart_window that a fit survives").flag("max-restarts", "N"),
     key("cluster", "restart_window", Kind::Positive, "600",
         "Seconds of the sliding window in which losses are counted"),
@@ -243,6 +243,10 @@ pub static KEYS: &[Key] = &[
         .flag("late-joiners", "WHEN"),
     key("cluster", "balance", Kind::Switch, "true",
         "Move tiles from slow workers to fast ones when that pays"),
+    key("checkpoint", "every_passes", Kind::Whole, "1",
+        "Passes between two checkpoints, from which `resume` goes on; 0 writes none").flag("checkpoint-every", "PASSES"),
+    key("checkpoint", "keep", Kind::Count, "3",
+        "Checkpoints that stay, the newest").flag("checkpoint-keep", "N"),
     key("output", "dir", Kind::Path, "runs/<UTC time>-<name>",
         "Directory of the run").flag("out", "DIR"),
     key("output", "overwrite", Kind::Switch, "false",

@@ -50,6 +50,8 @@ pub struct Job {
     pub fit: FitSettings,
     /// By whom.
     pub cluster: ClusterSettings,
+    /// What is kept on the way.
+    pub checkpoint: CheckpointSettings,
     /// Where the answer goes.
     pub output: OutputSettings,
 }
@@ -134,6 +136,15 @@ pub enum Placement {
     Scattered,
 }
 
+/// How the state of a fit is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckpointSettings {
+    /// After how many passes; 0: never.
+    pub every_passes: u64,
+    /// How many checkpoints stay.
+    pub keep: usize,
+}
+
 /// Where the answer of a job goes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutputSettings {
@@ -201,6 +212,7 @@ impl Job {
         let job = Job {
             name: run_name(job_file, model.builtin.as_deref()),
             cluster: read_cluster(&settings)?,
+            checkpoint: read_checkpoint(&settings),
             output: read_output(&settings)?,
             model,
             data,
@@ -432,6 +444,17 @@ fn read_cluster(settings: &Settings) -> Result<ClusterSettings, JobError> {
     let placement = chosen(settings, "cluster", "placement", &PLACEMENTS);
     let endurance = Endurance::read(settings, workers.is_some())?;
     Ok(ClusterSettings { workers, listen, token_file, rendezvous, placement, endurance })
+}
+
+fn read_checkpoint(settings: &Settings) -> CheckpointSettings {
+    let count = |name| match settings.or_default("checkpoint", name) {
+        value::Value::Count(count) => count,
+        other => panic!("checkpoint.{name} holds {other:?}"),
+    };
+    CheckpointSettings {
+        every_passes: count("every_passes"),
+        keep: usize::try_from(count("keep")).unwrap_or(usize::MAX),
+    }
 }
 
 fn read_output(settings: &Settings) -> Result<OutputSettings, JobError> {

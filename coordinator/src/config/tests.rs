@@ -264,6 +264,9 @@ fn faults_of_flags_name_the_flag() {
     expect(&["--rendezvous", "r"], "needs --workers");
     expect(&["--rendezvous", "r", "--workers", "2", "--token-file", "t"], "expected one of them");
     expect(&["--placement", "scattered"], "expected --workers beside it");
+    expect(&["--heartbeat", "2"], "expected --workers beside it");
+    expect(&["--workers", "2", "--heartbeat", "8"], "expected at least twice as long");
+    expect(&["--memory", "lots"], "--memory: expected a size in bytes, such as 8GiB");
     expect(&["--x", "t"], "the variable \"t\" is given twice");
     expect(&["--sigma", "--mask"], "--sigma: expected a value, found the flag --mask");
     expect(&["--csv", "sep"], "sep");

@@ -29,7 +29,7 @@ pub enum Kind {
     /// A whole number >= 1.
     Count,
     /// A whole number >= 0.
-    Seed,
+    Whole,
     /// A list of names.
     Names,
     /// A list of groups of names, each 'a,b,c'.
@@ -82,7 +82,7 @@ impl Kind {
             Kind::Level => "a number above 0 and below 1, such as 0.95".into(),
             Kind::LossScale => "a finite number above 0, or mad".into(),
             Kind::Count => "a whole number, 1 or above".into(),
-            Kind::Seed => "a whole number, 0 or above".into(),
+            Kind::Whole => "a whole number, 0 or above".into(),
             Kind::Names => "a list of names".into(),
             Kind::Groups => "a list of groups, each \"a,b,c\"".into(),
             Kind::TilePoints => format!("a multiple of {SEGMENT_POINTS}, {SEGMENT_POINTS} to {MOST_TILE_POINTS}"),
@@ -114,7 +114,7 @@ impl Kind {
                 let names: Vec<String> = text.split(',').map(|name| name.trim().to_string()).collect();
                 names.iter().all(|name| !name.is_empty()).then_some(Value::List(names)).ok_or_else(refuse)
             }
-            Kind::Count | Kind::TilePoints | Kind::Seed => {
+            Kind::Count | Kind::TilePoints | Kind::Whole => {
                 text.trim().parse().ok().and_then(|count| self.check_count(count)).ok_or_else(refuse)
             }
             Kind::Workers => read_workers(text).ok_or_else(refuse),
@@ -140,7 +140,7 @@ impl Kind {
             Kind::Tolerance | Kind::Positive | Kind::LossScale | Kind::Level => {
                 number(value).and_then(|v| self.check_number(v)).ok_or_else(refuse)
             }
-            Kind::Count | Kind::TilePoints | Kind::Seed => {
+            Kind::Count | Kind::TilePoints | Kind::Whole => {
                 count(value).and_then(|v| self.check_count(v)).ok_or_else(refuse)
             }
             Kind::Workers => match value {
@@ -176,7 +176,7 @@ impl Kind {
     fn check_count(self, count: u64) -> Option<Value> {
         let lawful = match self {
             Kind::TilePoints => count > 0 && count.is_multiple_of(SEGMENT_POINTS) && count <= MOST_TILE_POINTS,
-            Kind::Seed => true,
+            Kind::Whole => true,
             _ => count > 0,
         };
         lawful.then_some(Value::Count(count))

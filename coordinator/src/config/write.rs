@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::keys::{KEYS, PARAMETER_KEYS, SECTIONS};
+use super::keys::{KEYS, Key, PARAMETER_KEYS, SECTIONS};
 use super::value::Value;
-use super::{DEVICES, Job, NONFINITE, PLACEMENTS, PROGRESS, Start, word_of};
+use super::{DEVICES, FitSettings, Job, NONFINITE, PLACEMENTS, PROGRESS, Start, word_of};
 use nlsq_engine::covariance::Kind as Covariance;
 use nlsq_engine::data::spec::CsvOptions;
 use nlsq_engine::hybrid::ScaleRule;
@@ -56,43 +56,15 @@ impl Job {
             ("data", "mask") => data.mask.clone().map(Value::Text),
             ("data", "csv") => csv_text(&data.csv).map(Value::Text),
             ("data", "base") => text(&data.base.display().to_string()),
-            ("fit", "p0") => None, // starts stand in [parameters]
-            ("fit", "method") => text(word_of(&Method::NAMES, fit.options.minimizer.method)),
-            ("fit", "absolute_sigma") => Some(Value::Switch(fit.absolute_sigma)),
-            ("fit", "covariance") => text(word_of(&Covariance::NAMES, fit.covariance())),
-            ("fit", "confidence") => Some(Value::Number(fit.confidence.value())),
-            ("fit", "loss") => text(word_of(&LossKind::NAMES, fit.options.costing.loss.kind)),
-            ("fit", "solver") => text(word_of(&Solver::NAMES, fit.options.costing.solver)),
-            ("fit", "loss_scale") => Some(match fit.options.scale {
-                ScaleRule::Mad => Value::Text("mad".into()),
-                ScaleRule::Given => Value::Number(fit.options.costing.loss.scale),
-            }),
-            ("fit", "nonfinite") => text(word_of(&NONFINITE, fit.nonfinite)),
-            ("fit", "xtol") => Some(Value::Number(fit.options.minimizer.xtol)),
-            ("fit", "ftol") => Some(Value::Number(fit.options.minimizer.ftol)),
-            ("fit", "gtol") => Some(Value::Number(fit.options.minimizer.gtol)),
-            ("fit", "max_passes") => Some(Value::Count(fit.options.minimizer.max_passes)),
-            ("fit", "starts") => Some(Value::Count(fit.options.starts.starts as u64)),
-            ("fit", "seed") => Some(Value::Count(fit.options.starts.seed)),
-            ("fit", "starts_eliminated") => Some(Value::Number(fit.options.starts.eliminated)),
-            ("fit", "starts_heat") => Some(Value::Count(fit.options.starts.heat)),
-            ("fit", "global_population") => Some(Value::Count(fit.options.global.population as u64)),
-            ("fit", "global_generations") => Some(Value::Count(fit.options.global.generations)),
-            ("fit", "global_spread") => Some(Value::Number(fit.options.global.spread)),
-            ("fit", "profile") => (!fit.profile.is_empty()).then(|| Value::List(fit.profile.clone())),
-            ("fit", "precision") => text(fit.options.costing.precision.name()),
-            ("fit", "device") => text(word_of(&DEVICES, fit.device)),
-            ("fit", "threads") => fit.threads.map(|threads| Value::Count(threads as u64)),
-            ("fit", "memory") => fit.memory.map(Value::Count),
-            ("fit", "tile_points") => Some(Value::Count(fit.tile_points)),
-            ("fit.hybrid", name @ ("groups" | "group_variance")) => fit.groups.value(name),
-            ("fit.hybrid", name) => super::hybrid::value(&fit.options, name),
+            ("fit" | "fit.hybrid", name) => fit.value(section, name),
             ("cluster", "workers") => cluster.workers.map(|(min, max)| Value::Workers(min, max)),
             ("cluster", "listen") => cluster.listen.clone().map(Value::Text),
             ("cluster", "token_file") => path(&cluster.token_file),
             ("cluster", "rendezvous") => path(&cluster.rendezvous),
             ("cluster", "placement") => cluster.workers.and_then(|_| text(word_of(&PLACEMENTS, cluster.placement))),
             ("cluster", name) => cluster.workers.and_then(|_| cluster.endurance.value(name)),
+            ("checkpoint", "every_passes") => Some(Value::Count(self.checkpoint.every_passes)),
+            ("checkpoint", "keep") => Some(Value::Count(self.checkpoint.keep as u64)),
             ("output", "dir") => path(&output.dir),
             ("output", "overwrite") => Some(Value::Switch(output.overwrite)),
             ("output", "progress") => text(word_of(&PROGRESS, output.progress)),
@@ -121,6 +93,66 @@ impl Job {
         }
     }
 }
+
+impl FitSettings {
+    /// What is held for a key of `[fit]` or `[fit.hybrid]`; none where nothing is.
+    fn value(&self, section: &str, name: &str) -> Option<Value> {
+        let text = |text: &str| Some(Value::Text(text.to_string()));
+        match (section, name) {
+            ("fit", "p0") => None, // starts stand in [parameters]
+            ("fit", "method") => text(word_of(&Method::NAMES, self.options.minimizer.method)),
+            ("fit", "absolute_sigma") => Some(Value::Switch(self.absolute_sigma)),
+            ("fit", "covariance") => text(word_of(&Covariance::NAMES, self.covariance())),
+            ("fit", "confidence") => Some(Value::Number(self.confidence.value())),
+            ("fit", "loss") => text(word_of(&LossKind::NAMES, self.options.costing.loss.kind)),
+            ("fit", "solver") => text(word_of(&Solver::NAMES, self.options.costing.solver)),
+            ("fit", "loss_scale") => Some(match self.options.scale {
+                ScaleRule::Mad => Value::Text("mad".into()),
+                ScaleRule::Given => Value::Number(self.options.costing.loss.scale),
+            }),
+            ("fit", "nonfinite") => text(word_of(&NONFINITE, self.nonfinite)),
+            ("fit", "xtol") => Some(Value::Number(self.options.minimizer.xtol)),
+            ("fit", "ftol") => Some(Value::Number(self.options.minimizer.ftol)),
+            ("fit", "gtol") => Some(Value::Number(self.options.minimizer.gtol)),
+            ("fit", "max_passes") => Some(Value::Count(self.options.minimizer.max_passes)),
+            ("fit", "starts") => Some(Value::Count(self.options.starts.starts as u64)),
+            ("fit", "seed") => Some(Value::Count(self.options.starts.seed)),
+            ("fit", "starts_eliminated") => Some(Value::Number(self.options.starts.eliminated)),
+            ("fit", "starts_heat") => Some(Value::Count(self.options.starts.heat)),
+            ("fit", "global_population") => Some(Value::Count(self.options.global.population as u64)),
+            ("fit", "global_generations") => Some(Value::Count(self.options.global.generations)),
+            ("fit", "global_spread") => Some(Value::Number(self.options.global.spread)),
+            ("fit", "profile") => (!self.profile.is_empty()).then(|| Value::List(self.profile.clone())),
+            ("fit", "precision") => text(self.options.costing.precision.name()),
+            ("fit", "device") => text(word_of(&DEVICES, self.device)),
+            ("fit", "threads") => self.threads.map(|threads| Value::Count(threads as u64)),
+            ("fit", "memory") => self.memory.map(Value::Count),
+            ("fit", "tile_points") => Some(Value::Count(self.tile_points)),
+            ("fit.hybrid", name @ ("groups" | "group_variance")) => self.groups.value(name),
+            ("fit.hybrid", name) => super::hybrid::value(&self.options, name),
+            _ => panic!("the key {section}.{name} of the table has no place in a job"),
+        }
+    }
+
+    /// Every key on which the numbers depend, with its value as a job file has it: all but who evaluates the points.
+    pub(crate) fn decisive(&self) -> Vec<(String, String)> {
+        let of_fit = |key: &&Key| matches!(key.section, "fit" | "fit.hybrid") && !WHO_EVALUATES.contains(&key.name);
+        let value = |key: &Key| Some((key.path(), toml_of(&self.value(key.section, key.name)?)));
+        KEYS.iter().filter(of_fit).filter_map(value).collect()
+    }
+}
+
+impl Job {
+    /// What the columns are made of, key by key; the files themselves are compared by their contents.
+    pub(crate) fn decisive_data(&self) -> Vec<(String, String)> {
+        let of_data = |key: &&Key| key.section == "data" && !["files", "base"].contains(&key.name);
+        let value = |key: &Key| Some((key.path(), toml_of(&self.value(key.section, key.name)?)));
+        KEYS.iter().filter(of_data).filter_map(value).collect()
+    }
+}
+
+/// Keys of `[fit]` that change no bit.
+const WHO_EVALUATES: [&str; 3] = ["device", "threads", "memory"];
 
 fn toml_of(value: &Value) -> String {
     match value {

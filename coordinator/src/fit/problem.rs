@@ -12,7 +12,7 @@ use nlsq_engine::params::Parameters;
 use nlsq_engine::penalty::{GroupError, GroupVariance};
 use nlsq_worker::protocol::ModelText;
 
-use crate::config::Job;
+use crate::config::{Device, FitSettings, Groups, Job};
 use crate::outcome::RunError;
 
 /// What is fitted and how, wherever the points are.
@@ -107,6 +107,23 @@ impl Problem {
     /// The price at a theta of the free parameters; 0 without one.
     pub(super) fn penalty(&self, theta: &[f64], n_used: u64) -> f64 {
         self.group_variance.as_ref().map_or(0.0, |price| price.value(&self.parameters.expand(theta), n_used))
+    }
+
+    /// Settings that matter to the numbers, by the names of their keys.
+    pub(crate) fn decisive_settings(&self) -> Vec<(String, String)> {
+        FitSettings {
+            options: self.options.clone(),
+            nonfinite: self.nonfinite,
+            absolute_sigma: self.absolute_sigma,
+            confidence: self.confidence,
+            groups: Groups::of(self.group_variance.as_ref(), &self.parameters),
+            profile: self.profile.clone(),
+            tile_points: self.tile_points,
+            device: Device::Auto,
+            threads: None,
+            memory: None,
+        }
+        .decisive()
     }
 
     /// The same problem with standard errors from the scatter of the points themselves; one pass more.

@@ -4,12 +4,11 @@ use std::time::{Duration, Instant};
 
 use nlsq_engine::data::source::TileSource;
 use nlsq_engine::kernel::{Answer, Request};
-use nlsq_engine::loss::Loss;
 use nlsq_engine::procedure::Procedure;
-use nlsq_engine::summary::Phase;
 use nlsq_operators::Fault;
 
 use super::Problem;
+use crate::checkpoint::{Keeper, Record, Sections, Times, nanoseconds};
 use crate::crew::{Crew, CrewError, Loaded};
 use crate::outcome::{Observer, PassRecord, RunError};
 
@@ -20,24 +19,24 @@ pub(super) struct Session<'a> {
     pub(super) crew: &'a mut dyn Crew,
     pub(super) loaded: &'a Loaded,
     pub(super) observer: &'a mut dyn Observer,
-    pub(super) times: PassTimes,
-    /// Passes of each phase, in the order of the phases.
-    pub(super) phases: Vec<(Phase, u64)>,
-    /// Passes run.
-    pub(super) count: u64,
-    /// Costs of the passes that sought a lower one, since the loss last changed.
-    pub(super) costs: Vec<f64>,
-    /// Under which loss they were counted.
-    pub(super) loss: Option<Loss>,
+    /// What is known of the passes, and of processes before this one that had a part in the run.
+    pub(super) record: Record,
+    /// One record for each pass.
+    pub(super) rows: Vec<PassRecord>,
+    /// Takes the state after passes.
+    pub(super) keeper: Keeper,
+    pub(super) clock: Clock,
 }
 
-/// Wall-clock time of the passes so far.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct PassTimes {
-    /// Of whole passes.
-    pub(super) total: Duration,
-    /// Of evaluating tiles, the slowest worker of each pass.
-    pub(super) compute: Duration,
+/// What turns the time of this process into that of the run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    /// When this process began.
+    pub(super) began: Instant,
+    /// The time of the processes before it.
+    pub(super) before: Times,
+    /// Their generations.
+    pub(super) generations: u64,
 }
 
 /// Why a procedure was not run to its end.
@@ -51,58 +50,72 @@ pub(super) enum Stop {
 }
 
 impl Session<'_> {
-    /// Runs a procedure to its end; `between` is called after every answer.
+    /// Runs a procedure to its end. After every answer `between` is called, then the state may be kept, of which `sections` makes
+    /// archives.
     pub(super) fn run<P: Procedure>(
         &mut self,
         procedure: &mut P,
-        mut between: impl FnMut(&mut P, &mut dyn Observer),
+        sections: impl Fn(&P) -> Sections,
+        mut between: impl FnMut(&mut P, &mut Record, &mut dyn Observer),
     ) -> Result<(), Stop> {
-        while let Some(request) = procedure.demand() {
+        let ended = loop {
+            let Some(request) = procedure.demand() else { break Ok(()) };
             if let Some(reason) = self.observer.stop() {
-                return Err(Stop::Asked(reason));
+                break Err(Stop::Asked(reason));
             }
             let began = Instant::now();
-            let answer = self.pass(&request)?;
+            let answer = match self.pass(&request) {
+                Ok(answer) => answer,
+                Err(stop) => break Err(stop),
+            };
             let elapsed = began.elapsed();
             procedure.take(answer);
-            if let Some(iteration) = procedure.iteration() {
-                match self.phases.last_mut() {
-                    Some((phase, count)) if *phase == iteration.phase => *count += 1,
-                    _ => self.phases.push((iteration.phase, 1)),
-                }
-                if self.loss.replace(request.costing.loss) != Some(request.costing.loss) {
-                    self.costs.clear();
-                }
-                if !matches!(iteration.phase, Phase::Scale | Phase::Explore | Phase::Finish | Phase::Profile) {
-                    self.costs.push(iteration.cost);
-                }
-                self.observer.iteration(&PassRecord {
-                    iteration: iteration.clone(),
-                    seconds: elapsed.as_secs_f64(),
-                    points: self.loaded.counts.used,
-                });
-            }
-            between(procedure, self.observer);
-        }
-        Ok(())
+            let iteration = procedure.iteration().expect("a procedure that took an answer has a record of it").clone();
+            let row = PassRecord { iteration, seconds: elapsed.as_secs_f64(), points: self.loaded.counts.used };
+            self.record.pass(&row, request.costing.loss);
+            self.observer.iteration(&row);
+            between(procedure, &mut self.record, self.observer);
+            self.tick();
+            self.keeper.pass(&row, &self.record, || sections(procedure), self.observer);
+            self.rows.push(row);
+        };
+        // whoever stops a run wants to know that it can go on
+        let wait = ended.is_err();
+        self.keeper.last(&self.record, || sections(procedure), wait, self.observer);
+        ended
+    }
+
+    /// Takes down the time and the generations.
+    pub(super) fn tick(&mut self) {
+        let Clock { began, before, generations } = self.clock;
+        let times = &mut self.record.times;
+        times.total = before.total + nanoseconds(began.elapsed());
+        times.checkpoint = before.checkpoint + self.keeper.blocked();
+        self.record.generations = generations + self.crew.generations();
     }
 
     /// One pass over all tiles.
     fn pass(&mut self, request: &Request) -> Result<Answer, Stop> {
         let problem = self.problem;
         let expanded = request.with_thetas(|theta| problem.parameters.expand(theta));
-        self.count += 1;
+        self.record.passes += 1;
         let began = Instant::now();
-        let partial = self.crew.pass(self.count, &expanded, self.observer).map_err(|error| match error {
-            CrewError::Stopped(reason) => Stop::Asked(reason),
-            error => Stop::Lost(error),
-        })?;
+        let partial = match self.crew.pass(self.record.passes, &expanded, self.observer) {
+            Ok(partial) => partial,
+            Err(error) => {
+                self.record.passes -= 1; // it does not count
+                return Err(match error {
+                    CrewError::Stopped(reason) => Stop::Asked(reason),
+                    error => Stop::Lost(error),
+                });
+            }
+        };
         let elapsed = began.elapsed();
-        self.times.total += elapsed;
-        self.times.compute += Duration::from_secs_f64(partial.busy_seconds()).min(elapsed);
+        self.record.times.passes += nanoseconds(elapsed);
+        self.record.times.compute += nanoseconds(Duration::from_secs_f64(partial.busy_seconds()).min(elapsed));
         assert_eq!(partial.sums.counts, self.loaded.counts, "a pass counts every point exactly once");
         // where several thetas are tried some may fail
-        let only = self.count == 1 && request.only_theta().is_some();
+        let only = self.record.passes == 1 && request.only_theta().is_some();
         if let (true, Some(fault)) = (only, &partial.fault) {
             return Err(Stop::Run(self.start_fault(fault)));
         }

@@ -9,7 +9,7 @@ use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
-use crate::outcome::{Observer, PassRecord};
+use crate::outcome::{Observer, PassRecord, Resumed};
 use nlsq_engine::summary::Phase;
 
 /// Collects the passes of a fit.
@@ -19,6 +19,10 @@ pub struct History {
 }
 
 impl Observer for History {
+    fn resumed(&mut self, resumed: &Resumed) {
+        self.records.clone_from(&resumed.rows);
+    }
+
     fn iteration(&mut self, record: &PassRecord) {
         self.records.push(record.clone());
     }

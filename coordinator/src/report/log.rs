@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::history::phase_name;
 use super::result::status_name;
 use crate::clock::Utc;
-use crate::outcome::{About, Level, Observer, Outcome, PassRecord};
+use crate::outcome::{About, Kept, Level, Observer, Outcome, PassRecord, Resumed};
 
 /// Writes events as lines; the first failure to write is kept for the end.
 #[derive(Debug)]
@@ -73,6 +73,15 @@ pub fn about_fields(about: &About) -> Value {
     })
 }
 
+/// What a run that goes on says.
+pub fn resumed_fields(resumed: &Resumed) -> Value {
+    let last = resumed.rows.last().map(|row| &row.iteration);
+    json!({
+        "file": resumed.path.display().to_string(), "pass": resumed.rows.len(),
+        "phase": last.map(|it| phase_name(it.phase)), "cost": last.map(|it| it.cost),
+    })
+}
+
 /// What the end says.
 pub fn outcome_fields(outcome: &Outcome) -> Value {
     json!({
@@ -84,6 +93,16 @@ pub fn outcome_fields(outcome: &Outcome) -> Value {
 impl<W: Write> Observer for Log<W> {
     fn started(&mut self, about: &About) {
         self.line(Level::Info, "started", about_fields(about));
+    }
+
+    fn resumed(&mut self, resumed: &Resumed) {
+        self.line(Level::Info, "resumed", resumed_fields(resumed));
+    }
+
+    fn kept(&mut self, kept: &Kept) {
+        let path = kept.path.display().to_string();
+        let fields = json!({"pass": kept.pass, "file": path, "bytes": kept.bytes, "seconds": kept.seconds});
+        self.line(Level::Info, "checkpoint", fields);
     }
 
     fn loading(&mut self, points_done: u64, points_total: u64) {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use super::derived::{Formula, spread_missing};
+use super::fingerprint::{self, FILE_ENDS, Part as Known};
 use super::guard::guarded;
 use super::manifest::{FileEntry, Manifest, Output, ReadColumn};
 use super::open::open_table;
@@ -242,6 +243,16 @@ impl TileSource for Dataset {
             let text = format!("reading failed from {} on ({panic}): the file may be damaged", self.place(start));
             Err(DataError::at_row(start, text))
         })
+    }
+
+    fn parts(&self) -> Result<Vec<Known>, DataError> {
+        let part = |entry: &FileEntry| {
+            let digest = fingerprint::of_file(entry.path(), entry.bytes());
+            let digest = digest.map_err(|error| entry.file.error(format!("cannot read it: {error}")))?;
+            let name = entry.path().display().to_string();
+            Ok(Known { name, bytes: entry.bytes(), rows: entry.rows, digest, kind: FILE_ENDS.to_string() })
+        };
+        self.manifest.files.iter().chain(&self.manifest.aside).map(part).collect()
     }
 
     fn place(&self, row: u64) -> Place {

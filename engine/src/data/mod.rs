@@ -8,6 +8,7 @@
 pub mod columns;
 pub mod dataset;
 pub mod describe;
+pub mod fingerprint;
 pub mod guard;
 pub mod manifest;
 pub mod memory;

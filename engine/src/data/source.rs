@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::fingerprint::Part;
+
 /// Which columns a source yields, in this order: the variables, y, then sigma or weight, then the mask.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
@@ -93,6 +95,12 @@ pub trait TileSource: Send + Sync {
 
     /// Where a row stands.
     fn place(&self, row: u64) -> Place;
+
+    /// By what it is known again when a fit is resumed. Of a source that has no parts to show, only the columns, the number of
+    /// rows and the statistics of the response are compared.
+    fn parts(&self) -> Result<Vec<Part>, DataError> {
+        Ok(Vec::new())
+    }
 }
 
 /// Why data were refused. `message` says what is wrong, where, and what was expected.

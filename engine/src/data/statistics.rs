@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::tile::Tile;
 
 /// Weight, mean and scatter of y over some points, with w = 1/sigma^2 (1 where points are not weighted).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
+)]
 pub struct YStatistics {
     /// W = sum w.
     pub weight: f64,

@@ -20,13 +20,12 @@
 //! objective itself and its state cannot be saved, and what can be driven from outside computes in f32; differential
 //! evolution is short enough to stand here whole, with a state of plain numbers.
 
-use serde::{Deserialize, Serialize};
-
 use super::random::{Purpose, Stream};
 use super::sample::{Region, Unbounded, latin_hypercube};
 use crate::kernel::{Answer, Costing, Request};
 use crate::params::Parameters;
 use crate::procedure::Procedure;
+use crate::saved::{Sound, Unsound, ensure};
 use crate::summary::{Iteration, Phase};
 
 /// The part of the population that counts as the best.
@@ -36,7 +35,7 @@ const BEST_PART: f64 = 0.3;
 const LEAST_POPULATION: usize = 6;
 
 /// What can be chosen about a global search.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct GlobalOptions {
     /// Members for each free parameter; at least 6 in all.
     pub population: usize,
@@ -55,7 +54,7 @@ impl Default for GlobalOptions {
 }
 
 /// The state of a search between two passes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Evolution {
     region: Region,
     options: GlobalOptions,
@@ -70,7 +69,7 @@ pub struct Evolution {
 }
 
 /// A candidate: in the unit cube, as parameters, and its cost (infinite where the model is not finite).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 struct Member {
     unit: Vec<f64>,
     theta: Vec<f64>,
@@ -224,6 +223,20 @@ impl Procedure for Evolution {
     }
 }
 
+impl Sound for Evolution {
+    fn sound(&self, n_free: usize) -> Result<(), Unsound> {
+        self.region.sound(n_free)?;
+        let Some(challengers) = &self.challengers else { return Err(Unsound("a global search waits for nothing")) };
+        let mut all = self.members.iter().chain(challengers);
+        let over_parameters = |member: &Member| member.unit.len() == n_free && member.theta.len() == n_free;
+        ensure(all.all(over_parameters), "a population is not over the free parameters")?;
+        let paired = self.members.is_empty() || self.members.len() == challengers.len();
+        ensure(paired && challengers.len() >= LEAST_POPULATION, "a population has not the size of its challengers")?;
+        // the number of a generation is part of a stream's name
+        ensure(self.generation < u64::from(u32::MAX), "a global search has too many generations")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,8 +288,8 @@ mod tests {
         let mut curve = waves();
         let mut evolution = Evolution::new(&curve.parameters(&p0, &BOX), options(3), Costing::default()).unwrap();
         while let Some(request) = evolution.demand() {
-            let saved = postcard::to_allocvec(&evolution).unwrap();
-            evolution = postcard::from_bytes(&saved).unwrap();
+            let saved = crate::saved::to_bytes(&evolution).unwrap();
+            evolution = crate::saved::from_bytes(&saved).unwrap();
             evolution.take(curve.answer(&request));
         }
         assert_eq!(state(&evolution), state(&first));

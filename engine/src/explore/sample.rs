@@ -1,10 +1,9 @@
 //! Where starts are drawn from, and how they are spread.
 
-use serde::{Deserialize, Serialize};
-
 use super::random::{Purpose, Stream};
 use crate::math;
 use crate::params::{Parameter, Parameters};
+use crate::saved::{Sound, Unsound, ensure};
 
 /// An axis whose bounds have one sign and a ratio from here on is divided evenly in the logarithm.
 const LOGARITHMIC_FROM: f64 = 1e3;
@@ -18,13 +17,13 @@ const REACH: f64 = 3.0;
 ///   as of a rate that may be 1e-6 or 1. (A bound of 0 has no logarithm: such an axis is even.)
 /// - A side without a bound: from p0 as far as three times |p0|, or 3 if p0 = 0. That is a guess about the size of a
 ///   parameter; bounds are better.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Region {
     axes: Vec<Axis>,
 }
 
 /// One interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 struct Axis {
     low: f64,
     high: f64,
@@ -125,6 +124,13 @@ pub(super) fn latin_hypercube(dimension: usize, n: usize, seed: u64, purpose: Pu
         }
     }
     points
+}
+
+impl Sound for Region {
+    fn sound(&self, n_free: usize) -> Result<(), Unsound> {
+        let ordered = self.axes.iter().all(|axis| axis.low <= axis.high);
+        ensure(self.axes.len() == n_free && ordered, "a region is not one of the free parameters")
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! What a tournament teaches besides its winner: which minima there are.
 
-use serde::{Deserialize, Serialize};
-
 use crate::linalg::norm;
 use crate::normal::NormalEquations;
+use crate::saved::{Sound, Unsound, ensure};
 
 /// Two points are one if they differ by no more than this part of the length of theta, each parameter in units of its column
 /// of J. Fits that converged differ by far less, unless columns depend on each other; then they are different points of
@@ -14,7 +13,7 @@ const SAME_PLACE: f64 = 1e-5;
 const HAIR: f64 = 1e-6;
 
 /// A minimum that some of the fits came to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Minimum {
     /// Where. `[n_free]`
     pub theta: Vec<f64>,
@@ -25,7 +24,7 @@ pub struct Minimum {
 }
 
 /// How a tournament ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Standing {
     /// Starts that took part, p0 among them.
     pub starts: usize,
@@ -88,4 +87,11 @@ impl Standing {
 /// `a = 1, b = 2`.
 fn values(names: &[String], theta: &[f64]) -> String {
     names.iter().zip(theta).map(|(name, value)| format!("{name} = {value:.6e}")).collect::<Vec<_>>().join(", ")
+}
+
+impl Sound for Standing {
+    fn sound(&self, n_free: usize) -> Result<(), Unsound> {
+        let minima = self.minima.iter().all(|minimum| minimum.theta.len() == n_free);
+        ensure(self.start.len() == n_free && minima, "minima of a tournament are not over the free parameters")
+    }
 }

@@ -14,8 +14,6 @@
 //! Fits that have come to the same place are one. A fit within a thousandth of the lowest cost is not removed while it runs: it may
 //! end as low, at other parameters, and then the minimum is not unique, which is worth knowing.
 
-use serde::{Deserialize, Serialize};
-
 use super::random::Purpose;
 use super::sample::{Region, latin_hypercube};
 use super::standing::{Minimum, Standing, same_place};
@@ -24,6 +22,7 @@ use crate::minimize::{self, Demand, Minimizer};
 use crate::normal::NormalEquations;
 use crate::params::Parameters;
 use crate::procedure::Procedure;
+use crate::saved::{Sound, Unsound, ensure};
 use crate::summary::{Iteration, Phase, Status, Summary};
 
 /// A fit whose cost lies within this part of the lowest is not removed while it runs.
@@ -33,7 +32,7 @@ const TIE: f64 = 1e-3;
 const HAIR_AT_START: f64 = 1e-14;
 
 /// What can be chosen about several starts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct StartsOptions {
     /// Number of starts, p0 among them; 1 is no tournament.
     pub starts: usize,
@@ -52,7 +51,7 @@ impl Default for StartsOptions {
 }
 
 /// Several fits of which one will win.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Tournament {
     parameters: Parameters,
     minimizer: minimize::Options,
@@ -70,7 +69,7 @@ pub struct Tournament {
     last: Option<Iteration>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 enum Stage {
     LineUp,
     Heats,
@@ -78,7 +77,7 @@ enum Stage {
 }
 
 /// One of the fits.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 struct Fit {
     start: Vec<f64>,
     /// At the best point so far.
@@ -87,7 +86,7 @@ struct Fit {
     fate: Fate,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 enum Fate {
     /// In the race, running or at its end.
     In,
@@ -334,6 +333,38 @@ impl Procedure for Tournament {
 
     fn iteration(&self) -> Option<&Iteration> {
         self.last.as_ref()
+    }
+}
+
+impl Sound for Tournament {
+    fn sound(&self, n_free: usize) -> Result<(), Unsound> {
+        self.parameters.sound(n_free)?;
+        ensure(!self.fits.is_empty(), "a tournament has no starts")?;
+        for fit in &self.fits {
+            ensure(fit.start.len() == n_free, "a start is not over the free parameters")?;
+            fit.minimizer.sound(n_free)?;
+            ensure(fit.minimizer.as_ref().is_none_or(Minimizer::has_a_start), "a start is more than one")?;
+        }
+        ensure((0..self.fits.len()).all(|k| self.leads_to_a_survivor(k)), "fits of a tournament lead in a circle")?;
+        let waits = match self.stage {
+            Stage::LineUp => true,
+            Stage::Heats => self.running().next().is_some(),
+            Stage::Over => false,
+        };
+        ensure(waits, "a tournament waits for nothing")
+    }
+}
+
+impl Tournament {
+    fn leads_to_a_survivor(&self, mut k: usize) -> bool {
+        for _ in 0..=self.fits.len() {
+            match self.fits[k].fate {
+                Fate::Same(twin) if twin < self.fits.len() => k = twin,
+                Fate::Same(_) => return false,
+                _ => return true,
+            }
+        }
+        false
     }
 }
 

@@ -14,8 +14,6 @@
 //! | with | 3,785, 11 | 300 | 8 |
 //! | SciPy's trf | 7,130, 14 | | 31 |
 
-use serde::{Deserialize, Serialize};
-
 use super::Hybrid;
 use crate::kernel::Curvature;
 use crate::loss::LossKind;
@@ -28,8 +26,7 @@ const NEAR: f64 = 1e-2;
 const LEAST_PASSES: u64 = 3;
 
 /// When a fit approaches its minimum by the majorant curvature.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub enum ApproachRule {
     /// Under every loss but the linear one, with methods that have phases.
     #[default]

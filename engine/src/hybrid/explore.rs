@@ -1,19 +1,18 @@
 //! The phase before descent: several starts, or a search of the whole box. In f64 throughout: what is compared are costs.
 
-use serde::{Deserialize, Serialize};
-
 use super::{Hybrid, Stage, double};
 use crate::explore::{Evolution, GlobalOptions, Standing, Tournament};
 use crate::kernel::{Answer, Request};
 use crate::minimize::{Method, Minimizer};
 use crate::procedure::Procedure;
+use crate::saved::{Sound, Unsound};
 use crate::summary::{Iteration, Status, Summary};
 
 /// The part of the passes left that a global search may use: the fit from its best point needs the rest.
 const GLOBAL_SHARE: f64 = 0.75;
 
 /// An exploration under way.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) enum Exploration {
     Tournament(Tournament),
     Evolution(Evolution),
@@ -122,5 +121,14 @@ impl Hybrid {
     /// How the tournament of starts ended, if there was one.
     pub fn standing(&self) -> Option<&Standing> {
         self.standing.as_ref()
+    }
+}
+
+impl Sound for Exploration {
+    fn sound(&self, n_free: usize) -> Result<(), Unsound> {
+        match self {
+            Exploration::Tournament(tournament) => tournament.sound(n_free),
+            Exploration::Evolution(evolution) => evolution.sound(n_free),
+        }
     }
 }

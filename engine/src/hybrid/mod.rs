@@ -28,10 +28,9 @@ mod preset;
 mod rescue;
 mod scale;
 mod settle;
+mod sound;
 mod tandem;
 pub mod warm_up;
-
-use serde::{Deserialize, Serialize};
 
 pub use approach::ApproachRule;
 pub use normalize::Normalization;
@@ -53,7 +52,7 @@ use tandem::Tandem;
 use warm_up::{Place, WarmUp};
 
 /// A fit from start to end.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Hybrid {
     parameters: Parameters,
     options: Options,
@@ -85,7 +84,7 @@ pub struct Hybrid {
 }
 
 /// Whether the warm-up was entered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Decision {
     /// It was.
     pub entered: bool,
@@ -94,7 +93,7 @@ pub struct Decision {
 }
 
 /// What is under way.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 #[expect(clippy::large_enum_variant, reason = "there is one fit")]
 enum Stage {
     Scale(ScaleEstimate),

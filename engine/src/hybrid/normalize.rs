@@ -14,14 +14,11 @@
 //!
 //! A unit is never 0, infinite or so small that it underflows: what is left is 1.
 
-use serde::{Deserialize, Serialize};
-
 use crate::normal::NormalEquations;
 use crate::params::{Parameter, Parameters};
 
 /// Where the units of the parameters come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub enum Normalization {
     /// Bounds where both are finite, else the start.
     #[default]
@@ -71,7 +68,7 @@ impl Normalization {
 }
 
 /// The units of the free parameters, and where z is 0.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Units {
     /// `[n_free]`, each above 0.
     pub units: Vec<f64>,

@@ -1,7 +1,5 @@
 //! What can be chosen about the phases of a fit.
 
-use serde::{Deserialize, Serialize};
-
 use super::approach::ApproachRule;
 use super::normalize::Normalization;
 use super::tandem::Companion;
@@ -13,8 +11,7 @@ use crate::minimize::{self, Method, OptionsError};
 use crate::params::Parameters;
 
 /// Where the scale of a robust loss comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub enum ScaleRule {
     /// It is given with the loss.
     #[default]
@@ -24,8 +21,7 @@ pub enum ScaleRule {
 }
 
 /// When the fit begins with a warm-up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub enum WarmUpRule {
     /// When refinement stalls.
     #[default]
@@ -43,7 +39,7 @@ impl WarmUpRule {
 }
 
 /// The choices for a whole fit.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Options {
     /// Method, tolerances, passes.
     pub minimizer: minimize::Options,

@@ -1,16 +1,15 @@
 //! When a fit warms up: before refinement where that is asked for, or instead of a refinement that leads nowhere.
 
-use serde::{Deserialize, Serialize};
-
 use super::tandem::Tandem;
 use super::warm_up::WarmUp;
 use super::{Decision, Hybrid, Stage, WarmUpRule, double};
 use crate::params::Parameters;
 use crate::procedure::Procedure;
+use crate::saved::{Sound, Unsound};
 use crate::summary::Summary;
 
 /// A refinement that was left.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct Left {
     /// Its state, if it can go on.
     pub(super) tandem: Option<Tandem>,
@@ -97,5 +96,12 @@ impl Hybrid {
         self.stage = Stage::Refine(tandem);
         self.left = Some(Left { tandem: None, best: summary });
         None
+    }
+}
+
+impl Sound for Left {
+    fn sound(&self, n_free: usize) -> Result<(), Unsound> {
+        self.tandem.sound(n_free)?;
+        self.best.sound(n_free)
     }
 }

@@ -4,11 +4,10 @@
 //! absolute deviation about 0 is the standard deviation of normal noise, and up to half of the points may be anything
 //! (Huber & Ronchetti, Robust Statistics, 2009, 5.1). The median is that of every point, not of a sample, to 2.5e-4 of it.
 
-use serde::{Deserialize, Serialize};
-
 use crate::kernel::magnitudes::{Magnitudes, Median};
 use crate::kernel::{Answer, Costing, Question, Request};
 use crate::procedure::Procedure;
+use crate::saved::{Sound, Unsound, ensure};
 use crate::summary::{Iteration, Phase};
 
 /// The median of |r| of normal noise with standard deviation 1 is 1 over this.
@@ -18,7 +17,7 @@ const NORMAL: f64 = 1.482_602_218_505_602;
 const MOST_PASSES: u64 = 2;
 
 /// What came of an estimate.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) enum Estimate {
     /// median|r| / 0.6745.
     Deviation(f64),
@@ -29,7 +28,7 @@ pub(super) enum Estimate {
 }
 
 /// Finds the normalised median absolute deviation at one theta, by one pass, or two if its size was not foreseen.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct ScaleEstimate {
     theta: Vec<f64>,
     costing: Costing,
@@ -78,5 +77,13 @@ impl Procedure for ScaleEstimate {
 
     fn iteration(&self) -> Option<&Iteration> {
         self.last.as_ref()
+    }
+}
+
+impl Sound for ScaleEstimate {
+    fn sound(&self, n_free: usize) -> Result<(), Unsound> {
+        ensure(self.theta.len() == n_free, "the scale is sought at no theta of the free parameters")?;
+        ensure(Magnitudes::is_window(self.octave), "the window of magnitudes lies outside the numbers")?;
+        ensure(self.passes < MOST_PASSES, "the scale has been sought too often")
     }
 }

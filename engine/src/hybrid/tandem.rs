@@ -31,14 +31,13 @@
 
 use std::collections::VecDeque;
 
-use serde::{Deserialize, Serialize};
-
 use super::normalize::Normalization;
 use crate::kernel::{Answer, Precision, Question, Request};
 use crate::minimize::{Minimizer, Options, Rise};
 use crate::normal::NormalEquations;
 use crate::params::Parameters;
 use crate::procedure::Procedure;
+use crate::saved::{Sound, Unsound, ensure};
 use crate::summary::{Iteration, Status, Summary};
 
 /// Passes within which a descent from a good start has converged.
@@ -58,8 +57,7 @@ const WINDOW: usize = 20;
 const CREEP: f64 = 0.01;
 
 /// When the second descent begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub enum Companion {
     /// When the first is in trouble: after 10 passes, at least one of them rejected, it is still far from a minimum;
     /// or it has ended without converging.
@@ -78,7 +76,7 @@ impl Companion {
 }
 
 /// One or two descents, each with a trust region of its own.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct Tandem {
     parameters: Parameters,
     options: Options,
@@ -316,5 +314,16 @@ impl Procedure for Tandem {
 
     fn iteration(&self) -> Option<&Iteration> {
         self.last.as_ref()
+    }
+}
+
+impl Sound for Tandem {
+    fn sound(&self, n_free: usize) -> Result<(), Unsound> {
+        self.parameters.sound(n_free)?;
+        self.first.sound(n_free)?;
+        self.second.sound(n_free)?;
+        self.start.sound(n_free)?;
+        let descents = std::iter::once(&self.first).chain(&self.second);
+        ensure(descents.into_iter().all(Minimizer::has_a_start), "a refinement has more than one start")
     }
 }

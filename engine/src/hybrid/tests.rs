@@ -1,6 +1,7 @@
 //! A fit through its phases, over points in memory.
 
 mod precision;
+mod saved;
 mod settle;
 
 use std::convert::Infallible;
@@ -198,8 +199,8 @@ fn a_fit_told_and_read_back_goes_the_same_way() {
     let mut fit = Hybrid::new(&parameters, robust(LossKind::Tukey, ScaleRule::Mad), 20.0);
     while let Some(request) = fit.demand() {
         fit.take(points.answer(&request));
-        let bytes = postcard::to_stdvec(&fit).unwrap();
-        fit = postcard::from_bytes(&bytes).unwrap();
+        let bytes = crate::saved::to_bytes(&fit).unwrap();
+        fit = crate::saved::from_bytes(&bytes).unwrap();
     }
     assert_eq!(fit.summary().unwrap(), whole);
 }

@@ -67,6 +67,11 @@ impl Magnitudes {
         (exponent + 1).clamp(LOWEST, HIGHEST)
     }
 
+    /// Whether a window may end there.
+    pub fn is_window(octave: i32) -> bool {
+        (LOWEST..=HIGHEST).contains(&octave)
+    }
+
     /// The place among the sums of a residual's magnitude.
     #[inline]
     pub(super) fn place(octave: i32, residual: f64) -> usize {

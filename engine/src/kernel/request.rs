@@ -20,7 +20,9 @@ pub struct Request {
 
 /// How a residual becomes a cost. It may change from pass to pass: the scale of a loss may be estimated on the way, and the
 /// precision rise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
+)]
 pub struct Costing {
     /// The loss with its scale.
     pub loss: Loss,
@@ -33,7 +35,19 @@ pub struct Costing {
 }
 
 /// What stands for the curvature of a robust loss in J'J; the gradient is exact either way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+)]
 pub enum Curvature {
     /// `rho' + 2 z rho''`, at least eps: that of the cost itself (Triggs et al. 1999), as SciPy's. Close to the minimum it
     /// converges like Gauss-Newton; far out, where a loss bends down, nothing is left of it.
@@ -48,7 +62,19 @@ pub enum Curvature {
 }
 
 /// In what form a linearising pass sums J.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Solver {
     /// As J'J alone.
@@ -64,7 +90,19 @@ impl Solver {
 }
 
 /// In what the model and its derivatives are evaluated. Residuals, losses and sums are f64 either way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+)]
 pub enum Precision {
     /// Double.
     #[default]

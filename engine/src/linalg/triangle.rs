@@ -17,7 +17,9 @@ use crate::normal::packed_index;
 const LANES: usize = 32;
 
 /// An upper triangle, packed by rows as J'J is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Serialize, Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
+)]
 pub struct Triangle {
     order: usize,
     packed: Vec<f64>,
@@ -32,6 +34,11 @@ impl Triangle {
     /// Number of columns.
     pub fn order(&self) -> usize {
         self.order
+    }
+
+    /// Whether it is one over so many columns, as far as its entries go.
+    pub fn has_order(&self, order: usize) -> bool {
+        self.order == order && self.packed.len() == order * (order + 1) / 2
     }
 
     /// Entry (j, k); 0 below the diagonal.

@@ -7,10 +7,9 @@
 //! & Welsch (NL2SOL, ACM Trans. Math. Softw. 7 (1981) 348), with their sizing and their choice between the two models:
 //! that one decides the next step which foretold the last one better.
 
-use serde::{Deserialize, Serialize};
-
 use crate::linalg::{Symmetric, dot};
 use crate::normal::{NormalEquations, packed_index};
+use crate::saved::{Sound, Unsound, ensure};
 
 /// The other model takes over if it was closer to the truth by this factor.
 const CLOSER: f64 = 1.5;
@@ -19,7 +18,7 @@ const CLOSER: f64 = 1.5;
 const LEAST_CURVATURE: f64 = 1e-4;
 
 /// The secant matrix and whether it takes part.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct Bend {
     /// S in the units of theta, packed as J'J.
     packed: Vec<f64>,
@@ -86,6 +85,12 @@ impl Bend {
 
     fn matrix(&self, p: usize) -> Symmetric {
         Symmetric::from_fn(p, |j, k| self.entry(p, j, k))
+    }
+}
+
+impl Sound for Bend {
+    fn sound(&self, n_free: usize) -> Result<(), Unsound> {
+        ensure(self.packed.len() == n_free * (n_free + 1) / 2, "a secant matrix is not over the free parameters")
     }
 }
 

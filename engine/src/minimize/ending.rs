@@ -1,14 +1,13 @@
 //! How a fit ended, and what it has to say.
 
-use serde::{Deserialize, Serialize};
-
 use super::Minimizer;
 use super::point::{Point, active_bounds};
 use crate::normal::NormalEquations;
+use crate::saved::{Sound, Unsound, are_bounds, ensure};
 use crate::summary::{Side, Status, Summary};
 
 /// Why a fit is over.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct Ending {
     pub(super) status: Status,
     pub(super) reason: String,
@@ -96,4 +95,31 @@ fn at_bound_warning(name: &str, side: &str, bound: f64) -> String {
         "{name} ended at its {side} bound {bound}: it has no standard error, and those of the others take it as known; widen \
          the bound if it was a guess"
     )
+}
+
+impl Sound for Minimizer {
+    fn sound(&self, n_free: usize) -> Result<(), Unsound> {
+        let lengths = self.names.len() == n_free && self.scale.len() == n_free;
+        ensure(lengths && are_bounds(&self.lower, &self.upper, n_free), "a descent is not over the free parameters")?;
+        self.bend.sound(n_free)?;
+        self.trial.sound(n_free)?;
+        self.best.sound(n_free)?;
+        self.left.sound(n_free)?;
+        ensure(self.candidates.iter().all(|theta| theta.len() == n_free), "a start is not over the free parameters")?;
+        let Some(ending) = &self.ending else { return Ok(()) };
+        ending.at_start.as_ref().map_or(Ok(()), |normal| normal.sound(n_free))?;
+        ensure(self.best.is_some() || ending.at_start.is_some(), "a descent is over and has come nowhere")
+    }
+}
+
+impl Minimizer {
+    /// Whether it waits for normal equations at one theta.
+    pub(crate) fn is_descending(&self) -> bool {
+        self.ending.is_none() && self.candidates.is_empty()
+    }
+
+    /// Whether it is past the choice of a start.
+    pub(crate) fn has_a_start(&self) -> bool {
+        self.candidates.is_empty()
+    }
 }

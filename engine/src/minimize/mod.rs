@@ -30,8 +30,6 @@ mod stop;
 #[cfg(test)]
 pub(crate) mod exam;
 
-use serde::{Deserialize, Serialize};
-
 pub use options::{Descent, Method, Options, OptionsError};
 pub(crate) use point::{Outlook, outlook};
 pub use precision::Rise;
@@ -94,7 +92,7 @@ pub fn minimize<E: Evaluate>(minimizer: &mut Minimizer, evaluator: &mut E) -> Re
 }
 
 /// The state of a fit between two passes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Minimizer {
     options: Options,
     names: Vec<String>,

@@ -1,13 +1,10 @@
 //! What can be chosen about a fit, checked before the first pass.
 
-use serde::{Deserialize, Serialize};
-
 use crate::loss::{Loss, LossKind};
 use crate::params::Parameters;
 
 /// How the minimum is sought.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub enum Method {
     /// What the problem needs: the bounded trust region of `trf`, and from a start that proves difficult the phases of
     /// [`crate::hybrid`].
@@ -34,8 +31,7 @@ impl Method {
 }
 
 /// How a step is found inside the radius.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub enum Descent {
     /// By damping: the step that minimises the model inside the radius.
     #[default]
@@ -50,7 +46,7 @@ impl Descent {
 }
 
 /// When to stop, and how to seek. Tolerances are relative and scale-free; 0 switches a test off.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Options {
     /// How the minimum is sought.
     pub method: Method,

@@ -1,11 +1,10 @@
 //! An accepted point and what its normal equations say about it.
 
-use serde::{Deserialize, Serialize};
-
 use super::lm::Model;
 use crate::kernel::Precision;
 use crate::linalg::norm;
 use crate::normal::NormalEquations;
+use crate::saved::{Sound, Unsound, ensure};
 use crate::summary::Side;
 
 /// Relative rounding of a cost: a sum of squares whose residuals carry a few roundings each. 450 roundings of f64.
@@ -21,7 +20,7 @@ const OFFSET_ROUNDINGS: f64 = 32.0;
 const LEAST_SQUARE: f64 = f64::MIN_POSITIVE / f64::EPSILON;
 
 /// A point with finite normal equations.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct Point {
     pub(super) theta: Vec<f64>,
     pub(super) normal: NormalEquations,
@@ -154,4 +153,12 @@ fn gradient_norm(theta: &[f64], normal: &NormalEquations, lower: &[f64], upper: 
     let cosine = |j: usize| (normal.jtr[j].abs() / lengths[j] / residual).min(1.0);
     let movable = (0..normal.n_free).filter(|&j| active[j].is_none() && lengths[j] > 0.0 && residual > 0.0);
     movable.map(cosine).fold(0.0, f64::max)
+}
+
+impl Sound for Point {
+    fn sound(&self, n_free: usize) -> Result<(), Unsound> {
+        let numbers = self.theta.len() == n_free && self.theta.iter().all(|value| !value.is_nan());
+        ensure(numbers, "an accepted point is not one over the free parameters")?;
+        self.normal.sound(n_free)
+    }
 }

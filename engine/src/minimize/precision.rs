@@ -8,8 +8,6 @@
 //! again in f64. After the first reason no pass is f32 any more, and the last pass of a fit is always f64. D, the radius and
 //! the bend are kept.
 
-use serde::{Deserialize, Serialize};
-
 use super::ending::Ending;
 use super::point::{Point, column_lengths, scaled_length};
 use super::search::DROWNED;
@@ -29,7 +27,7 @@ const SMALL_PROMISE: f64 = 1e-4;
 const MOST_REJECTIONS: u32 = 2;
 
 /// That a fit went over to f64.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Rise {
     /// Passes answered in f32.
     pub passes: u64,
@@ -38,7 +36,7 @@ pub struct Rise {
 }
 
 /// Trials rejected in f32 since the last one that was accepted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct Rejections {
     pub(super) count: u32,
     /// What the last of them promised.

@@ -1,12 +1,11 @@
 //! Where to look next: the trial, and the correction of one that was rejected.
 
-use serde::{Deserialize, Serialize};
-
 use super::Minimizer;
 use super::lm::{Model, Step};
 use super::point::Point;
 use super::search::{Gain, Verdict};
 use crate::linalg::norm;
+use crate::saved::{Sound, Unsound, ensure};
 use crate::summary::Side;
 
 /// A correction is worth a pass if it promises to bring at least this part of the reduction first promised.
@@ -23,7 +22,7 @@ const BENT_OFFSET_SLOW: f64 = 0.5;
 const BENT_GAIN: f64 = 1e-3;
 
 /// A point asked for, and what the model promises there.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct Trial {
     pub(super) theta: Vec<f64>,
     /// `|D s|`.
@@ -142,5 +141,11 @@ impl Minimizer {
             None => (theta[j] + step.u[j] / self.scale[j]).clamp(self.lower[j], self.upper[j]),
         };
         (0..theta.len()).map(coordinate).collect()
+    }
+}
+
+impl Sound for Trial {
+    fn sound(&self, n_free: usize) -> Result<(), Unsound> {
+        ensure(self.theta.len() == n_free, "a trial is not one over the free parameters")
     }
 }

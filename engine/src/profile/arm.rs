@@ -8,6 +8,7 @@ use super::refit::{Progress, Refit};
 use super::{Solution, TAU_TOLERANCE};
 use crate::normal::NormalEquations;
 use crate::params::Parameters;
+use crate::saved::{Sound, Unsound, are_bounds, ensure};
 
 /// Points lie so far apart in tau, or an eighth of the way where that is more.
 const WAYPOINT: f64 = 0.5;
@@ -28,7 +29,9 @@ const TAU_ERROR: f64 = 1e-5;
 const NARROW: f64 = 1e-6;
 
 /// Why an arm ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
     /// It has not.
@@ -46,7 +49,7 @@ pub enum End {
 }
 
 /// An arm.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct Arm {
     parameter: usize,
     direction: f64,
@@ -257,4 +260,16 @@ impl Arm {
 /// Whether these normal equations belong to a better point than the best so far.
 fn better(normal: &NormalEquations, best: Option<&Reached>) -> bool {
     best.is_none_or(|best| normal.is_finite() && normal.cost < best.cost)
+}
+
+impl Sound for Arm {
+    fn sound(&self, n_free: usize) -> Result<(), Unsound> {
+        let held = self.parameter < n_free && self.refit.as_ref().is_none_or(|refit| refit.holds(self.parameter));
+        ensure(held && are_bounds(&self.lower, &self.upper, n_free), "a profile is of no free parameter")?;
+        self.points.sound(n_free)?;
+        self.best.sound(n_free)?;
+        self.refit.sound(n_free)?;
+        let ascending = self.points.windows(2).all(|pair| pair[0].distance <= pair[1].distance);
+        ensure(!self.points.is_empty() && ascending, "the points of a profile are not in order")
+    }
 }

@@ -24,13 +24,12 @@ mod interpolate;
 mod reached;
 mod refit;
 
-use serde::{Deserialize, Serialize};
-
 use crate::covariance::{Level, Variance};
 use crate::kernel::{Answer, Costing, Question, Request};
 use crate::normal::NormalEquations;
 use crate::params::Parameters;
 use crate::procedure::Procedure;
+use crate::saved::{Sound, Unsound, ensure};
 use crate::summary::{Iteration, Phase};
 use arm::Arm;
 pub use arm::End;
@@ -48,7 +47,7 @@ const LOWER_COST: f64 = 1e-12;
 pub const LEVELS: [f64; 2] = [0.6827, 0.95];
 
 /// The minimum that profiles start from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Solution {
     /// Where. `[n_free]`
     pub theta: Vec<f64>,
@@ -63,7 +62,7 @@ pub struct Solution {
 }
 
 /// A level, and the |tau| at which its limits are.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Critical {
     /// In (0, 1).
     pub level: f64,
@@ -78,7 +77,7 @@ pub fn criticals(dof: u64, variance: Variance) -> Vec<Critical> {
 }
 
 /// The profile of one parameter.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Profile {
     /// Its name.
     pub name: String,
@@ -97,7 +96,7 @@ pub struct Profile {
 }
 
 /// The others' best where one parameter is held.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct ProfilePoint {
     /// The value that it is held at.
     pub value: f64,
@@ -110,7 +109,7 @@ pub struct ProfilePoint {
 }
 
 /// An interval; a side without a limit is open.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Limits {
     /// Of confidence.
     pub level: f64,
@@ -123,7 +122,7 @@ pub struct Limits {
 }
 
 /// A place with a lower cost than the minimum that was given.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Better {
     /// Where. `[n_free]`
     pub theta: Vec<f64>,
@@ -132,7 +131,7 @@ pub struct Better {
 }
 
 /// Profiles of several parameters under way.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Profiler {
     parameters: Parameters,
     solution: Solution,
@@ -230,6 +229,22 @@ impl Procedure for Profiler {
 
     fn iteration(&self) -> Option<&Iteration> {
         self.last.as_ref()
+    }
+}
+
+impl Profiler {
+    /// Whether it can go on as the profiles of these parameters.
+    pub fn is_of(&self, parameters: &Parameters) -> Result<(), Unsound> {
+        ensure(self.parameters == *parameters, "the profiles are of other parameters")?;
+        let n_free = parameters.free().len();
+        ensure(self.solution.theta.len() == n_free, "the profiles start from no theta of the free parameters")?;
+        self.solution.normal.sound(n_free)?;
+        self.arms.sound(n_free)?;
+        let pairs = self.arms.len() % 2 == 0
+            && self.arms.chunks_exact(2).all(|pair| pair[0].parameter() == pair[1].parameter());
+        ensure(pairs, "a profile has not two arms")?;
+        let better = self.better.as_ref().is_none_or(|better| better.theta.len() == n_free);
+        ensure(better, "a profile met a theta that is not one of the free parameters")
     }
 }
 

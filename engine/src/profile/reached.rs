@@ -1,13 +1,12 @@
 //! A point of a profile: one parameter held, the others at their best; and where the profile leads from it.
 
-use serde::{Deserialize, Serialize};
-
 use super::{ProfilePoint, Solution};
 use crate::linalg::{Cholesky, Symmetric};
 use crate::normal::NormalEquations;
+use crate::saved::{Sound, Unsound, ensure};
 
 /// The profile at one distance from the minimum. All derivatives are with respect to the distance.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct Reached {
     /// |theta_j - theta*_j|.
     pub(super) distance: f64,
@@ -99,5 +98,12 @@ impl Reached {
     pub(super) fn in_table(&self, direction: f64, j: usize) -> ProfilePoint {
         let tau = if self.tau == 0.0 { 0.0 } else { direction * self.tau };
         ProfilePoint { value: self.theta[j], tau, cost: self.cost, theta: self.theta.clone() }
+    }
+}
+
+impl Sound for Reached {
+    fn sound(&self, n_free: usize) -> Result<(), Unsound> {
+        let lengths = self.theta.len() == n_free && self.tangent.len() == n_free;
+        ensure(lengths && self.distance.is_finite(), "a point of a profile is not one over the free parameters")
     }
 }

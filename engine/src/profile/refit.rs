@@ -1,20 +1,19 @@
 //! The others at their best while one parameter is held.
 
-use serde::{Deserialize, Serialize};
-
 use crate::explore::asked;
 use crate::kernel::Answer;
 use crate::minimize::{Minimizer, Options};
 use crate::normal::{NormalEquations, packed_index};
 use crate::params::Parameters;
 use crate::procedure::Procedure as _;
+use crate::saved::{Sound, Unsound, ensure};
 use crate::summary::Status;
 
 /// Passes of one refit, at most.
 const MOST_PASSES: u64 = 60;
 
 /// A refit under way.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct Refit {
     parameter: usize,
     value: f64,
@@ -55,6 +54,11 @@ impl Refit {
         theta
     }
 
+    /// Whether it holds this parameter.
+    pub(super) fn holds(&self, parameter: usize) -> bool {
+        self.parameter == parameter
+    }
+
     /// Takes the normal equations over all free parameters.
     pub(super) fn take(&mut self, normal: &NormalEquations) -> Progress {
         let Some(minimizer) = &mut self.minimizer else {
@@ -87,5 +91,15 @@ pub(super) fn reduced(normal: &NormalEquations, j: usize) -> NormalEquations {
         jtr: without(&normal.jtr, j),
         triangle: normal.triangle.as_ref().map(|triangle| triangle.select(&left, 0.0)),
         ..normal.clone()
+    }
+}
+
+impl Sound for Refit {
+    fn sound(&self, n_free: usize) -> Result<(), Unsound> {
+        ensure(self.parameter < n_free, "a refit holds no free parameter")?;
+        let others = n_free - 1;
+        ensure(self.minimizer.is_some() == (others > 0), "a refit and the parameters that it leaves free disagree")?;
+        self.minimizer.sound(others)?;
+        ensure(self.minimizer.as_ref().is_none_or(Minimizer::is_descending), "a refit waits for nothing")
     }
 }

@@ -219,7 +219,8 @@ fn a_single_parameter_needs_no_refit_and_a_saved_state_goes_on_the_same_way() {
     let straight = decay.profile(&[0, 2]).profiles();
     let mut profiler = Profiler::new(&decay.parameters, decay.solution.clone(), &[0, 2]);
     while let Some(request) = profiler.demand() {
-        profiler = postcard::from_bytes(&postcard::to_allocvec(&profiler).unwrap()).unwrap();
+        profiler = crate::saved::tests::again(&profiler);
+        assert_eq!(profiler.is_of(&decay.parameters), Ok(()));
         profiler.take(decay.curve.answer(&request));
     }
     assert_eq!(profiler.profiles(), straight);

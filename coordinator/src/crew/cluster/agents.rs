@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nlsq_engine::data::source::DataError;
 use nlsq_engine::data::tile_set::TileSet;
 use nlsq_worker::mesh;
-use nlsq_worker::protocol::{Command, Introduction, Response};
+use nlsq_worker::protocol::{Command, Introduction, Response, RunId, TileContent};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::part::Part;
@@ -59,6 +59,13 @@ impl Visitors {
     }
 }
 
+fn send_home(commands: &UnboundedSender<Command>, text: String, observer: &mut dyn Observer) -> Option<Event> {
+    observer.note(Level::Warn, &text);
+    // If it is gone, it needs no word.
+    let _ = commands.send(Command::Leave { reason: Some(text) });
+    None
+}
+
 impl Cluster {
     /// What an event at the control port means to the crew, if it means anything.
     pub(super) fn meet(&mut self, event: server::Event, observer: &mut dyn Observer) -> Option<Event> {
@@ -93,25 +100,41 @@ impl Cluster {
         let (address, local, commands) = self.visitors.waiting.remove(&id)?;
         if who.version != VERSION {
             let text = format!("a worker of version {} at {address} was sent home: this is {VERSION}", who.version);
-            observer.note(Level::Warn, &text);
-            // If it is gone, it needs no word.
-            let _ = commands.send(Command::Leave { reason: Some(text) });
-            return None;
+            return send_home(&commands, text, observer);
         }
+        let holds = match self.known_tiles(who.holds, who.contents) {
+            Ok(holds) => holds,
+            Err(error) => {
+                let text = format!("a worker at {address} that came back was sent home: {}", error.message);
+                return send_home(&commands, text, observer);
+            }
+        };
         self.visitors.last += 1;
         let name = AgentId(self.visitors.last);
-        let Introduction { identity, process, device, threads, holds, .. } = who;
+        let Introduction { identity, process, device, threads, .. } = who;
         let agent = Agent { connection: id, address, local, commands, process, device, points: 0 };
         agent.tell(Command::Welcome(Box::new(self.welcome.clone())));
         self.beat.add(name, agent.commands.clone());
         self.visitors.joined.insert(id, name);
         self.visitors.processes.insert(process);
         self.agents.insert(name, agent);
-        let holds = holds.filter(|(run, _)| *run == self.welcome.run).map_or_else(TileSet::new, |(_, tiles)| tiles);
-        // Tiles that this dataset does not have are none of ours.
-        let holds = holds.intersection(&TileSet::full(self.tiles));
         let threads = if threads > 0 { threads } else { self.welcome.work.threads.max(1) };
         Some(Event::Joined(name, Newcomer { identity, speed: threads as f64, holds }))
+    }
+
+    /// Those tiles that an agent holds of this run of which it is known what they hold; an error if it has read other points
+    /// than others did.
+    fn known_tiles(
+        &mut self,
+        holds: Option<(RunId, TileSet)>,
+        contents: Vec<TileContent>,
+    ) -> Result<TileSet, DataError> {
+        let Some((_, tiles)) = holds.filter(|(run, _)| *run == self.welcome.run) else { return Ok(TileSet::new()) };
+        let own = |content: &TileContent| content.tile < self.tiles && tiles.contains(content.tile);
+        let own: Vec<TileContent> = contents.into_iter().filter(own).collect();
+        let known: TileSet = own.iter().map(|content| content.tile..content.tile + 1).collect();
+        self.note_contents(own)?;
+        Ok(tiles.intersection(&known))
     }
 
     fn said(&mut self, agent: AgentId, response: Response) -> Option<Event> {

@@ -66,7 +66,7 @@ fn the_seed_decides_and_a_saved_state_goes_on_the_same_way() {
     let parameters = curve.parameters(&POOR, &BOUNDS);
     let mut tournament = Tournament::new(&parameters, minimize::Options::default(), starts(12, 5), Costing::default());
     while let Some(request) = tournament.demand() {
-        tournament = postcard::from_bytes(&postcard::to_allocvec(&tournament).unwrap()).unwrap();
+        tournament = crate::saved::tests::again(&tournament);
         tournament.take(curve.answer(&request));
     }
     let (mut winner, standing) = tournament.finish();

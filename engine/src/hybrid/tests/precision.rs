@@ -124,8 +124,8 @@ fn the_way_over_is_a_state_like_any_other() {
     while let Some(request) = fit.demand() {
         fit.take(points.answer(&request));
         assert!(fit.interrupt("SIGTERM").is_some());
-        let bytes = postcard::to_stdvec(&fit).unwrap();
-        fit = postcard::from_bytes(&bytes).unwrap();
+        let bytes = crate::saved::to_bytes(&fit).unwrap();
+        fit = crate::saved::from_bytes(&bytes).unwrap();
     }
     assert_eq!(fit.summary().unwrap(), whole);
 }

@@ -2,15 +2,14 @@
 
 use std::collections::VecDeque;
 
-use serde::{Deserialize, Serialize};
-
 use crate::linalg::{dot, norm};
+use crate::saved::{Sound, Unsound, ensure};
 
 /// A pair whose curvature is below this part of what its lengths allow says nothing about a minimum.
 const LEAST_CURVATURE: f64 = 1e-10;
 
 /// What L-BFGS remembers: steps s and changes of gradient y, oldest first.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct Memory {
     pairs: VecDeque<(Vec<f64>, Vec<f64>)>,
 }
@@ -80,7 +79,7 @@ const KEEP_MEAN: f64 = 0.9;
 const KEEP_SQUARE: f64 = 0.999;
 
 /// The moments of Adam.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct Moments {
     mean: Vec<f64>,
     square: Vec<f64>,
@@ -104,6 +103,20 @@ impl Moments {
             step.push(if square > 0.0 { -rate * mean / square.sqrt() } else { 0.0 });
         }
         step
+    }
+}
+
+impl Sound for Memory {
+    fn sound(&self, n_free: usize) -> Result<(), Unsound> {
+        let pairs = self.pairs.iter().all(|(step, change)| step.len() == n_free && change.len() == n_free);
+        ensure(pairs, "the memory of L-BFGS is not over the free parameters")
+    }
+}
+
+impl Sound for Moments {
+    fn sound(&self, n_free: usize) -> Result<(), Unsound> {
+        let lengths = (self.mean.len(), self.square.len());
+        ensure(lengths == (0, 0) || lengths == (n_free, n_free), "the moments of Adam are not over the free parameters")
     }
 }
 

@@ -4,8 +4,6 @@
 //! by the cubic through costs and slopes. Along a path that is bent by bounds the decrease asked for is a part of what
 //! the gradient promises for the way really gone (Bertsekas, IEEE Trans. Autom. Control 21 (1976) 174).
 
-use serde::{Deserialize, Serialize};
-
 use super::options::LineSearch;
 
 /// A step is long enough if it brings this part of what the slope promises.
@@ -30,7 +28,7 @@ const SHRINK_NOT_FINITE: f64 = 0.1;
 pub(super) const TRIALS: u64 = 20;
 
 /// Cost and slope at a length.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct Sample {
     pub(super) t: f64,
     pub(super) cost: f64,
@@ -39,7 +37,7 @@ pub(super) struct Sample {
 }
 
 /// A search under way.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct Search {
     rule: LineSearch,
     origin: Sample,

@@ -24,8 +24,7 @@
 mod direction;
 mod line_search;
 mod options;
-
-use serde::{Deserialize, Serialize};
+mod sound;
 
 pub use options::{Descent, LineSearch, WarmUpOptions};
 
@@ -47,7 +46,7 @@ const AGREEMENTS: u64 = 2;
 const HALVINGS: u64 = 20;
 
 /// A point with its normal equations.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Place {
     /// The free parameters. `[n_free]`
     pub theta: Vec<f64>,
@@ -56,7 +55,7 @@ pub struct Place {
 }
 
 /// The state of a warm-up between two passes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct WarmUp {
     options: WarmUpOptions,
     normalization: Normalization,

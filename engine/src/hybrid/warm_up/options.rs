@@ -1,12 +1,9 @@
 //! What can be chosen about the warm-up.
 
-use serde::{Deserialize, Serialize};
-
 use crate::minimize::OptionsError;
 
 /// How the warm-up descends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub enum Descent {
     /// Quasi-Newton with limited memory and a line search.
     #[default]
@@ -21,8 +18,7 @@ impl Descent {
 }
 
 /// When a line search is content.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub enum LineSearch {
     /// With sufficient decrease and a slope that has flattened (strong Wolfe conditions).
     #[default]
@@ -39,7 +35,7 @@ impl LineSearch {
 
 /// How to warm up, and when to stop. Lengths of steps are in the units of [`super::super::normalize`]. Each threshold is
 /// free of scale; 0 switches its test off.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct WarmUpOptions {
     /// How it descends.
     pub descent: Descent,

@@ -234,7 +234,7 @@ fn a_warm_up_stored_after_any_pass_goes_the_same_way() {
         let mut straight =
             WarmUp::new(&unbounded(&[80.0, 3.0, 0.5]), options, Normalization::Auto, Costing::default(), 100);
         while let Some(request) = straight.demand() {
-            let mut resumed: WarmUp = postcard::from_bytes(&postcard::to_stdvec(&straight).unwrap()).unwrap();
+            let mut resumed: WarmUp = crate::saved::tests::again(&straight);
             assert_eq!(resumed.demand().as_ref(), Some(&request));
             let answer = system.answer(&request);
             straight.take(answer.clone());

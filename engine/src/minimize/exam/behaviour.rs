@@ -153,13 +153,13 @@ fn a_fit_resumed_after_any_pass_takes_the_same_path() {
         let mut straight = Minimizer::new(&unbounded(&start), Options::default());
         let mut demand = straight.start();
         while let Demand::Linearize(theta) = &demand {
-            let stored = postcard::to_stdvec(&straight).unwrap();
-            let mut resumed: Minimizer = postcard::from_bytes(&stored).unwrap();
+            let stored = crate::saved::to_bytes(&straight).unwrap();
+            let mut resumed: Minimizer = crate::saved::from_bytes(&stored).unwrap();
             assert_eq!(resumed.start(), demand);
             let answer = Answer::Linearized(at(residuals, theta));
             let next = straight.advance(answer.clone());
             assert_eq!(resumed.advance(answer), next);
-            assert_eq!(postcard::to_stdvec(&resumed).unwrap(), postcard::to_stdvec(&straight).unwrap());
+            assert_eq!(*crate::saved::to_bytes(&resumed).unwrap(), *crate::saved::to_bytes(&straight).unwrap());
             demand = next;
         }
     }
