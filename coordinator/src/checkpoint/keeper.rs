@@ -17,6 +17,9 @@ use super::{Checkpoints, Keeping};
 use crate::outcome::{Kept, Level, Observer, PassRecord};
 use crate::run_dir::JOB;
 
+/// Work that is sooner repeated than a disk is waited for.
+const MOMENT: Duration = Duration::from_secs(1);
+
 /// The archives of the procedures.
 pub(crate) struct Sections {
     pub(crate) fit: Arc<AlignedVec>,
@@ -164,9 +167,15 @@ impl Keeper {
         active.tell(observer);
     }
 
-    /// The fit is over: what was handed over is on the disk on return, or has failed. What all of it held up the fit.
-    pub(crate) fn close(&mut self, observer: &mut dyn Observer) -> u64 {
+    /// The fit is over, and its result is about to be written. After a fit that took a moment nobody waits for a state that is not
+    /// being written yet; else what was handed over is on the disk on return, or has failed. What all of it held up the fit.
+    pub(crate) fn close(&mut self, took: Duration, observer: &mut dyn Observer) -> u64 {
         let Some(active) = &mut self.active else { return 0 };
+        if took < MOMENT
+            && let Some(writer) = &active.writer
+        {
+            writer.cancel();
+        }
         active.flush();
         active.tell(observer);
         nanoseconds(active.blocked)
