@@ -87,7 +87,8 @@ fn the_golden_checkpoint_is_read_and_gone_on_with_to_the_golden_bits() {
 
     let run = crate::support::folder();
     fs::create_dir(run.path().join(FOLDER)).expect("a folder");
-    let golden = fs::read(GOLDEN).unwrap_or_else(|error| panic!("{GOLDEN}: {error}; this version writes {}", own.display()));
+    let golden =
+        fs::read(GOLDEN).unwrap_or_else(|error| panic!("{GOLDEN}: {error}; this version writes {}", own.display()));
     fs::write(run.path().join(FOLDER).join("pass-000004.ckpt"), golden).expect("it is writable");
     let words = describe(Path::new(GOLDEN)).expect("it is readable").expect("it is valid");
     assert!(words.contains("pass        4, phase"), "{words}");

@@ -17,7 +17,7 @@ use super::{Checkpoints, Keeping};
 use crate::outcome::{Kept, Level, Observer, PassRecord};
 use crate::run_dir::JOB;
 
-/// Work that is sooner repeated than a disk is waited for.
+/// A pass that took less is sooner repeated than a disk is waited for.
 const MOMENT: Duration = Duration::from_secs(1);
 
 /// The archives of the procedures.
@@ -149,33 +149,43 @@ impl Keeper {
         active.tell(observer);
     }
 
-    /// The procedure ends here, for good or not: its last state is taken too. With `wait` it is on the disk on return, or has failed.
-    pub(crate) fn last(
+    /// After the pass that ends a procedure: the result follows, or the next procedure. Only a long pass is worth a state of its own.
+    pub(crate) fn last_pass(
+        &mut self,
+        row: &PassRecord,
+        record: &Record,
+        sections: impl FnOnce() -> Sections,
+        observer: &mut dyn Observer,
+    ) {
+        let Some(active) = &mut self.active else { return };
+        active.fresh.push(row.clone());
+        if row.seconds >= MOMENT.as_secs_f64() {
+            active.offer(record, sections);
+        } else if let Some(writer) = &active.writer {
+            writer.cancel();
+        }
+        active.tell(observer);
+    }
+
+    /// A procedure was stopped: its last state is on the disk on return, or has failed.
+    pub(crate) fn stopped(
         &mut self,
         record: &Record,
         sections: impl FnOnce() -> Sections,
-        wait: bool,
         observer: &mut dyn Observer,
     ) {
         let Some(active) = &mut self.active else { return };
         if record.passes > active.offered {
             active.offer(record, sections);
         }
-        if wait {
-            active.flush();
-        }
+        active.flush();
         active.tell(observer);
     }
 
-    /// The fit is over, and its result is about to be written. After a fit that took a moment nobody waits for a state that is not
-    /// being written yet; else what was handed over is on the disk on return, or has failed. What all of it held up the fit.
-    pub(crate) fn close(&mut self, took: Duration, observer: &mut dyn Observer) -> u64 {
+    /// The fit is over, and its result is about to be written. What is being written is on the disk on return, or has failed. What all
+    /// of it held up the fit.
+    pub(crate) fn close(&mut self, observer: &mut dyn Observer) -> u64 {
         let Some(active) = &mut self.active else { return 0 };
-        if took < MOMENT
-            && let Some(writer) = &active.writer
-        {
-            writer.cancel();
-        }
         active.flush();
         active.tell(observer);
         nanoseconds(active.blocked)

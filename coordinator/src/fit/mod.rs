@@ -154,7 +154,7 @@ fn fit_with(
         let profiles = profiles::follow(&mut session, &fit, under_way, &mut solved.summary)?;
         Ok((solved, profiles))
     });
-    let waited = session.keeper.close(began.elapsed(), session.observer);
+    let waited = session.keeper.close(session.observer);
     session.tick();
     let Session { record, rows, .. } = session;
     let (Solved { mut summary, scores, excess, costing, precision }, profiles) = match solved {
