@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_inputs;
+mod checkpoint;
 mod commands;
 mod crew;
 mod explore;

@@ -17,6 +17,9 @@ use super::{Checkpoints, Keeping};
 use crate::outcome::{Kept, Level, Observer, PassRecord};
 use crate::run_dir::JOB;
 
+/// A pass that took less is sooner repeated than a disk is waited for.
+const MOMENT: Duration = Duration::from_secs(1);
+
 /// The archives of the procedures.
 pub(crate) struct Sections {
     pub(crate) fit: Arc<AlignedVec>,
@@ -150,25 +153,41 @@ impl Keeper {
         active.tell(observer);
     }
 
-    /// The procedure ends here, for good or not: its last state is taken too. With `wait` it is on the disk on return, or has failed.
-    pub(crate) fn last(
+    /// After the pass that ends a procedure: the result follows, or the next procedure. Only a long pass is worth a state of its own.
+    pub(crate) fn last_pass(
+        &mut self,
+        row: &PassRecord,
+        record: &Record,
+        sections: impl FnOnce() -> Sections,
+        observer: &mut dyn Observer,
+    ) {
+        let Some(active) = &mut self.active else { return };
+        active.fresh.push(row.clone());
+        if row.seconds >= MOMENT.as_secs_f64() {
+            active.offer(record, sections);
+        } else if let Some(writer) = &active.writer {
+            writer.cancel();
+        }
+        active.tell(observer);
+    }
+
+    /// A procedure was stopped: its last state is on the disk on return, or has failed.
+    pub(crate) fn stopped(
         &mut self,
         record: &Record,
         sections: impl FnOnce() -> Sections,
-        wait: bool,
         observer: &mut dyn Observer,
     ) {
         let Some(active) = &mut self.active else { return };
         if record.passes > active.offered {
             active.offer(record, sections);
         }
-        if wait {
-            active.flush();
-        }
+        active.flush();
         active.tell(observer);
     }
 
-    /// The fit is over: what was handed over is on the disk on return, or has failed. What all of it held up the fit.
+    /// The fit is over, and its result is about to be written. What is being written is on the disk on return, or has failed. What all
+    /// of it held up the fit.
     pub(crate) fn close(&mut self, observer: &mut dyn Observer) -> u64 {
         let Some(active) = &mut self.active else { return 0 };
         active.flush();

@@ -126,10 +126,11 @@ impl<F: Files> Store<F> {
         self.listed().ok()?.pop().map(|(_, name)| name)
     }
 
-    /// Notes that a run has left its result.
+    /// Notes that a run has left its result. It is not waited for: if the note is lost, a resume repeats the last steps.
     pub fn finish(&self, run: RunId) -> io::Result<()> {
-        self.files.make_folder(&self.folder)?;
-        self.replace(&self.folder.join(FINISHED), &[format!("{run}\n").as_bytes()])
+        let path = self.folder.join(FINISHED);
+        self.files.create(&path)?;
+        self.files.append(&path, format!("{run}\n").as_bytes())
     }
 
     /// Whether that run has left its result.

@@ -104,6 +104,11 @@ impl Writer {
         }
     }
 
+    /// Forgets what is still waiting.
+    pub(super) fn cancel(&self) {
+        self.shared.desk().waiting = None;
+    }
+
     /// What happened since the last call.
     pub(super) fn events(&self) -> Vec<Event> {
         std::mem::take(&mut self.shared.desk().events)

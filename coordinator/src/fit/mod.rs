@@ -17,6 +17,7 @@ use nlsq_engine::data::{Dataset, YStatistics};
 use nlsq_engine::hybrid::Hybrid;
 use nlsq_engine::kernel::Costing;
 use nlsq_engine::normal::Counts;
+use nlsq_engine::profile::Profiler;
 use nlsq_engine::saved::to_bytes;
 use nlsq_engine::summary::Summary;
 use nlsq_worker::protocol::RunId;
@@ -26,7 +27,7 @@ pub use problem::{Problem, ProblemError, problem_of};
 use crate::checkpoint::{Checkpoint, CheckpointError, Identity, Keeping, Record, Sections, Start, nanoseconds};
 use crate::config::Job;
 use crate::crew::{Cluster, ClusterOptions, Crew, CrewError, Embedded, LaunchError, Loaded, Meeting, Workers};
-use crate::outcome::{About, Level, Observer, Outcome, Resumed, RunError, Seconds, Sigma};
+use crate::outcome::{About, Level, Observer, Outcome, PassRecord, Resumed, RunError, Seconds, Sigma};
 use conclude::Solution;
 use session::{Clock, Session, Stop};
 
@@ -166,16 +167,7 @@ fn fit_with(
     let read = reading.elapsed();
     observer.loading(loaded.counts.points(), source.n_points());
     refuse_too_few(problem, loaded.counts.used)?;
-    if let Some((path, checkpoint)) = &saved {
-        refuse_other_points(path, &checkpoint.record.loaded(), &loaded)?;
-    }
-    let (mut record, rows, fit, under_way) = match saved {
-        Some((_, saved)) => (saved.record, saved.rows, saved.fit, saved.profiles),
-        None => {
-            let Loaded { counts, statistics } = loaded.clone();
-            (Record { counts, statistics, ..Record::default() }, Vec::new(), first(problem, &loaded), None)
-        }
-    };
+    let Begun { mut record, rows, fit, under_way } = begun(problem, &loaded, saved)?;
     let clock = Clock { began, before: record.times, generations: record.generations };
     record.times.read += nanoseconds(read);
     let mut session =
@@ -237,6 +229,28 @@ fn about(problem: &Problem, source: &dyn TileSource, crew: &dyn Crew) -> About {
     }
 }
 
+/// The state to begin with.
+struct Begun {
+    record: Record,
+    rows: Vec<PassRecord>,
+    fit: Hybrid,
+    /// Profiles of a checkpoint.
+    under_way: Option<Profiler>,
+}
+
+/// That of the checkpoint, if the points are the same; without one that before the first pass.
+fn begun(problem: &Problem, loaded: &Loaded, saved: Option<(PathBuf, Checkpoint)>) -> Result<Begun, CheckpointError> {
+    let Loaded { counts, statistics } = loaded.clone();
+    let Some((path, saved)) = saved else {
+        let spread = (statistics.m2 / counts.used as f64).sqrt();
+        let fit = Hybrid::new(&problem.parameters, problem.options.clone(), spread);
+        let record = Record { counts, statistics, ..Record::default() };
+        return Ok(Begun { record, rows: Vec::new(), fit, under_way: None });
+    };
+    refuse_other_points(&path, &saved.record.loaded(), loaded)?;
+    Ok(Begun { record: saved.record, rows: saved.rows, fit: saved.fit, under_way: saved.profiles })
+}
+
 /// What a crew says that could not load.
 fn not_loaded(error: CrewError, saved: Option<&(PathBuf, Checkpoint)>) -> RunError {
     match (error, saved) {
@@ -259,12 +273,6 @@ fn refuse_other_points(path: &Path, then: &Loaded, now: &Loaded) -> Result<(), C
     };
     let (then, now) = (words(then), words(now));
     if then == now { Ok(()) } else { Err(CheckpointError::Points { path: path.to_path_buf(), then, now }) }
-}
-
-/// The fit before its first pass.
-fn first(problem: &Problem, loaded: &Loaded) -> Hybrid {
-    let spread = (loaded.statistics.m2 / loaded.counts.used as f64).sqrt();
-    Hybrid::new(&problem.parameters, problem.options.clone(), spread)
 }
 
 /// How a fit ended, and under which loss.

@@ -58,13 +58,14 @@ impl Session<'_> {
         sections: impl Fn(&P) -> Sections,
         mut between: impl FnMut(&mut P, &mut Record, &mut dyn Observer),
     ) -> Result<(), Stop> {
+        let mut request = procedure.demand();
         let ended = loop {
-            let Some(request) = procedure.demand() else { break Ok(()) };
+            let Some(asked) = &request else { break Ok(()) };
             if let Some(reason) = self.observer.stop() {
                 break Err(Stop::Asked(reason));
             }
             let began = Instant::now();
-            let answer = match self.pass(&request) {
+            let answer = match self.pass(asked) {
                 Ok(answer) => answer,
                 Err(stop) => break Err(stop),
             };
@@ -72,16 +73,21 @@ impl Session<'_> {
             procedure.take(answer);
             let iteration = procedure.iteration().expect("a procedure that took an answer has a record of it").clone();
             let row = PassRecord { iteration, seconds: elapsed.as_secs_f64(), points: self.loaded.counts.used };
-            self.record.pass(&row, request.costing.loss);
+            self.record.pass(&row, asked.costing.loss);
             self.observer.iteration(&row);
             between(procedure, &mut self.record, self.observer);
             self.tick();
-            self.keeper.pass(&row, &self.record, || sections(procedure), self.observer);
+            request = procedure.demand();
+            let sections = || sections(procedure);
+            match request {
+                Some(_) => self.keeper.pass(&row, &self.record, sections, self.observer),
+                None => self.keeper.last_pass(&row, &self.record, sections, self.observer),
+            }
             self.rows.push(row);
         };
-        // whoever stops a run wants to know that it can go on
-        let wait = ended.is_err();
-        self.keeper.last(&self.record, || sections(procedure), wait, self.observer);
+        if let Err(Stop::Asked(_) | Stop::Lost(_)) = ended {
+            self.keeper.stopped(&self.record, || sections(procedure), self.observer);
+        }
         ended
     }
 

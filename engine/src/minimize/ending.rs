@@ -40,7 +40,7 @@ impl Minimizer {
     /// How it ended; `None` before.
     pub fn summary(&self) -> Option<Summary> {
         let ending = self.ending.as_ref()?;
-        if let Some(best) = &self.best {
+        if let Some(best) = self.best.as_ref().or(self.left.as_ref()) {
             return Some(self.summary_at(best, ending));
         }
         Some(Summary {
@@ -108,7 +108,8 @@ impl Sound for Minimizer {
         ensure(self.candidates.iter().all(|theta| theta.len() == n_free), "a start is not over the free parameters")?;
         let Some(ending) = &self.ending else { return Ok(()) };
         ending.at_start.as_ref().map_or(Ok(()), |normal| normal.sound(n_free))?;
-        ensure(self.best.is_some() || ending.at_start.is_some(), "a descent is over and has come nowhere")
+        let came_somewhere = self.best.is_some() || self.left.is_some() || ending.at_start.is_some();
+        ensure(came_somewhere, "a descent is over and has come nowhere")
     }
 }
 
