@@ -19,6 +19,7 @@ mod program;
 mod reference;
 mod reference_problems;
 mod stopping;
+mod strangers;
 mod support;
 mod tidy;
 mod uncertainty;

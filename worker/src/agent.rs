@@ -18,13 +18,15 @@ use nlsq_engine::kernel::{Backend, Program};
 use tracing::{debug, info, warn};
 
 use crate::generation::{self, Generation, Member};
-use crate::handshake::{self, HandshakeError, Purpose};
+use crate::handshake::{self, Credentials, HandshakeError, Purpose};
 use crate::load::{LoadError, Plan, load};
-use crate::mesh;
+use crate::mesh::{self, Seat};
 use crate::pool::Pool;
-use crate::protocol::codec::{FrameError, receive, send};
+use crate::protocol::codec::{FrameError, MAX_FRAME, receive, send};
 use crate::protocol::{Command, Response, Work};
-use crate::secret::Secret;
+use crate::strangers::Strangers;
+use crate::timed::Timed;
+use crate::wire::Wire;
 
 /// How long the members of a generation may take to connect.
 pub const MESH_LIMIT: Duration = Duration::from_secs(30);
@@ -62,22 +64,31 @@ pub enum AgentError {
 }
 
 /// Joins a coordinator and serves it until it says to leave.
-pub fn serve(options: &Options, secret: &Secret) -> Result<(), AgentError> {
-    let mut control = reach(&options.coordinator)?;
+pub fn serve(options: &Options, credentials: &Credentials) -> Result<(), AgentError> {
+    let control = join(&options.coordinator, credentials)?;
     let failed = |error| AgentError::Control(FrameError::Io(error));
-    control.set_nodelay(true).map_err(failed)?;
-    control.set_read_timeout(Some(HANDSHAKE_LIMIT)).map_err(failed)?;
-    handshake::dial(&mut control, secret, Purpose::Control).map_err(AgentError::Handshake)?;
-    control.set_read_timeout(None).map_err(failed)?;
+    // The coordinator's word counts for all connections of the run.
+    let wire = control.mode().max(credentials.wire);
     let agent = Agent {
         control: Arc::new(Mutex::new(control.try_clone().map_err(failed)?)),
-        secret: secret.clone(),
+        credentials: Credentials { wire, ..credentials.clone() },
+        strangers: Arc::default(),
         threads: options.threads,
         store: Arc::default(),
         prepared: HashMap::new(),
         current: None,
     };
     agent.run(control)
+}
+
+/// A control connection that both sides have proved.
+fn join(coordinator: &[SocketAddr], credentials: &Credentials) -> Result<Wire, AgentError> {
+    let socket = reach(coordinator)?;
+    let mut timed = Timed { socket, deadline: Instant::now() + HANDSHAKE_LIMIT, given_up: &|| false };
+    let agreed = handshake::dial(&mut timed, credentials, Purpose::Control).map_err(AgentError::Handshake)?;
+    let socket = timed.ready().map_err(|error| AgentError::Handshake(error.into()))?;
+    debug!(wire = agreed.mode().name(), "the coordinator has proved itself");
+    Ok(Wire::new(socket, agreed.keys))
 }
 
 /// Connects to the first address that answers. Whoever starts many processes at once starts some agents before the
@@ -107,8 +118,9 @@ struct Store {
 }
 
 struct Agent {
-    control: Arc<Mutex<TcpStream>>,
-    secret: Secret,
+    control: Arc<Mutex<Wire>>,
+    credentials: Credentials,
+    strangers: Arc<Strangers>,
     threads: Option<usize>,
     store: Arc<Mutex<Option<Store>>>,
     /// Data ports opened for generations that have not started.
@@ -122,7 +134,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Sends a response from any thread. One that cannot be sent must not leave the coordinator waiting: the connection is
 /// closed, which it notices. If the coordinator is gone, the agent's own loop ends everything.
-fn respond(control: &Mutex<TcpStream>, response: &Response) {
+fn respond(control: &Mutex<Wire>, response: &Response) {
     let mut control = lock(control);
     if let Err(error) = send(&mut *control, response) {
         warn!(%error, "a response was not sent");
@@ -137,14 +149,16 @@ fn panicked(what: &str) -> String {
 }
 
 impl Agent {
-    fn run(mut self, mut control: TcpStream) -> Result<(), AgentError> {
+    fn run(mut self, mut control: Wire) -> Result<(), AgentError> {
         let (version, device) = (env!("CARGO_PKG_VERSION").to_string(), Blocks::new().name());
         respond(&self.control, &Response::Joined { version, process: std::process::id(), device });
-        while let Some(command) = receive::<Command>(&mut control)? {
+        while let Some(command) = receive::<Command>(&mut control, MAX_FRAME)? {
             match command {
                 Command::Load { work, shards } => self.load(*work, shards),
                 Command::Prepare { generation } => self.prepare(generation, &control)?,
-                Command::Start { generation, index, addresses } => self.start(generation, index, addresses),
+                Command::Start { run, generation, index, addresses } => {
+                    self.start(Generation::new(run, generation), index, addresses);
+                }
                 Command::Abort { generation, cause } => self.abort(generation, cause),
                 Command::Leave { reason: None } => return Ok(()),
                 Command::Leave { reason: Some(reason) } => return Err(AgentError::NotNeeded { reason }),
@@ -170,7 +184,7 @@ impl Agent {
         });
     }
 
-    fn prepare(&mut self, generation: u64, control: &TcpStream) -> Result<(), AgentError> {
+    fn prepare(&mut self, generation: u64, control: &Wire) -> Result<(), AgentError> {
         let address = control.local_addr().map_err(FrameError::Io)?.ip();
         let listener = mesh::listen(address).map_err(FrameError::Io)?;
         let port = listener.local_addr().map_err(FrameError::Io)?.port();
@@ -180,17 +194,19 @@ impl Agent {
         Ok(())
     }
 
-    fn start(&mut self, number: u64, index: u64, addresses: Vec<SocketAddr>) {
+    fn start(&mut self, generation: Generation, index: u64, addresses: Vec<SocketAddr>) {
+        let number = generation.number();
         let Some(listener) = self.prepared.remove(&number) else {
             warn!(generation = number, "told to start a generation that was not prepared");
             return;
         };
-        let generation = Arc::new(Generation::new(number));
+        let generation = Arc::new(generation);
         self.current = Some(Arc::clone(&generation));
-        let (control, secret, store) = (Arc::clone(&self.control), self.secret.clone(), Arc::clone(&self.store));
+        let (credentials, strangers) = (self.credentials.clone(), Arc::clone(&self.strangers));
+        let seat = Seat { generation, credentials, index: index as usize, strangers };
+        let (control, store) = (Arc::clone(&self.control), Arc::clone(&self.store));
         std::thread::spawn(move || {
-            let index = index as usize;
-            let part = AssertUnwindSafe(|| take_part(generation, &secret, &store, index, listener, &addresses));
+            let part = AssertUnwindSafe(|| take_part(&seat, &store, listener, &addresses));
             let cause = catch_unwind(part).unwrap_or_else(|_| Err(panicked("the generation was"))).err();
             respond(&control, &Response::Ended { generation: number, cause });
         });
@@ -206,10 +222,8 @@ impl Agent {
 
 /// One generation from the first connection to the last thread.
 fn take_part(
-    generation: Arc<Generation>,
-    secret: &Secret,
+    seat: &Seat,
     store: &Mutex<Option<Store>>,
-    index: usize,
     listener: TcpListener,
     addresses: &[SocketAddr],
 ) -> Result<(), String> {
@@ -218,10 +232,13 @@ fn take_part(
         None => return Err("told to start before its points were loaded".to_string()),
     };
     let deadline = Instant::now() + MESH_LIMIT;
-    let sockets = mesh::connect(&generation, secret, index, &listener, addresses, deadline).map_err(with_source)?;
+    let wires = mesh::connect(seat, &listener, addresses, deadline).map_err(with_source);
+    for text in seat.strangers.news() {
+        warn!("{text}");
+    }
     drop(listener);
-    let member = Member { index, sockets, tiles, compute, driver: None };
-    let running = generation::start(Arc::clone(&generation), member).map_err(with_source)?;
+    let member = Member { index: seat.index, wires: wires?, tiles, compute, driver: None };
+    let running = generation::start(Arc::clone(&seat.generation), member).map_err(with_source)?;
     running.join()
 }
 
@@ -238,7 +255,7 @@ fn load_store(
     work: &Work,
     shards: &[Range<u64>],
     threads: Option<usize>,
-    control: &Mutex<TcpStream>,
+    control: &Mutex<Wire>,
 ) -> Result<(Store, Response), DataError> {
     let names = Names { variables: &work.model.variables, parameters: &work.model.parameters };
     let model = Model::parse(&work.model.expression, &names)

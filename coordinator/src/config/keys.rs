@@ -219,6 +219,9 @@ pub static KEYS: &[Key] = &[
         "Address on which workers of other hosts join").flag("listen", "ADDR"),
     key("cluster", "token_file", Kind::Path, "made on first use",
         "File with the secret that the cluster's processes share").flag("token-file", "FILE"),
+    key("cluster", "wire", Kind::Choice(&["plain", "encrypted"]), "encrypted where --listen is an address that others can reach, else plain",
+        "How bytes travel between the processes of a cluster, once each has proved that it knows the secret: as they are, or \
+         such that nobody else can read or change them. A worker's own --wire encrypted wins over plain").flag("wire", "MODE"),
     key("cluster", "placement", Kind::Choice(&["contiguous", "scattered"]), "contiguous",
         "How tiles are dealt to workers; the result does not depend on it").flag("placement", "HOW"),
     key("output", "dir", Kind::Path, "runs/<UTC time>-<name>",

@@ -25,6 +25,7 @@ use nlsq_engine::kernel::{Costing, Precision, Solver};
 use nlsq_engine::loss::{Loss, LossKind};
 use nlsq_engine::minimize::{self, Method};
 use nlsq_engine::models::{self, Builtin};
+use nlsq_worker::wire::Mode;
 
 pub use error::JobError;
 pub use flags::JobFlags;
@@ -115,6 +116,8 @@ pub struct ClusterSettings {
     pub token_file: Option<PathBuf>,
     /// How tiles are dealt to workers.
     pub placement: Placement,
+    /// How bytes travel between processes; none: as the address to listen on says.
+    pub wire: Option<Mode>,
 }
 
 /// How tiles are dealt to workers. The result does not depend on it.
@@ -404,6 +407,9 @@ fn read_cluster(settings: &Settings) -> Result<ClusterSettings, JobError> {
         (None, _) if settings.is_set("cluster", "placement") => {
             refuse("placement", "--placement (cluster.placement) is for several workers; expected --workers beside it")
         }
+        (None, _) if settings.is_set("cluster", "wire") => {
+            refuse("wire", "--wire (cluster.wire) is for several processes; expected --workers beside it")
+        }
         (Some((min, max)), None) if min != max => {
             refuse("workers", "--workers MIN..MAX is for workers that join: expected --listen beside it, or one number")
         }
@@ -414,7 +420,8 @@ fn read_cluster(settings: &Settings) -> Result<ClusterSettings, JobError> {
         _ => Ok(()),
     }?;
     let placement = chosen(settings, "cluster", "placement", &PLACEMENTS);
-    Ok(ClusterSettings { workers, listen, token_file, placement })
+    let wire = settings.is_set("cluster", "wire").then(|| chosen(settings, "cluster", "wire", &Mode::NAMES));
+    Ok(ClusterSettings { workers, listen, token_file, placement, wire })
 }
 
 fn read_output(settings: &Settings) -> Result<OutputSettings, JobError> {

@@ -89,6 +89,7 @@ impl Job {
             ("cluster", "workers") => cluster.workers.map(|(min, max)| Value::Workers(min, max)),
             ("cluster", "listen") => cluster.listen.clone().map(Value::Text),
             ("cluster", "token_file") => path(&cluster.token_file),
+            ("cluster", "wire") => cluster.wire.and_then(|mode| text(mode.name())),
             ("cluster", "placement") => cluster.workers.and_then(|_| text(word_of(&PLACEMENTS, cluster.placement))),
             ("output", "dir") => path(&output.dir),
             ("output", "overwrite") => Some(Value::Switch(output.overwrite)),

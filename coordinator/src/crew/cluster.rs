@@ -18,15 +18,17 @@ use nlsq_engine::normal::Counts;
 use nlsq_operators::{Aborted, Compute, Partial, Passes, Reply, driver};
 use nlsq_worker::agent::MESH_LIMIT;
 use nlsq_worker::generation::{self, Generation, Member, Running};
-use nlsq_worker::mesh;
+use nlsq_worker::handshake::{Credentials, RunId};
+use nlsq_worker::mesh::{self, Seat};
 use nlsq_worker::protocol::{Command, Response, Work};
-use nlsq_worker::secret::Secret;
+use nlsq_worker::strangers::Strangers;
+use nlsq_worker::wire::Wire;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::launch::{Children, LaunchError};
 use super::options::{ClusterOptions, Workers, rendezvous};
 use super::placement::deal;
-use super::server::{ConnectionId, Event, Server};
+use super::server::{ConnectionId, Event, Rules, Server};
 use super::{Crew, CrewError, Loaded};
 use crate::config::Placement;
 use crate::fit::Problem;
@@ -57,7 +59,9 @@ pub struct Cluster {
     tiles: u64,
     placement: Placement,
     threads: usize,
-    secret: Secret,
+    run: RunId,
+    credentials: Credentials,
+    strangers: Arc<Strangers>,
     events: Receiver<Event>,
     members: Vec<Agent>,
     /// Members whose connection is closed: they need no word, and nobody waits for them.
@@ -114,18 +118,22 @@ impl Cluster {
         options: &ClusterOptions,
         observer: &mut dyn Observer,
     ) -> Result<Self, CrewError> {
-        let (listen, secret) = rendezvous(&options.workers)?;
+        let (listen, credentials) = rendezvous(options)?;
         let (sender, events) = channel();
-        let server = Server::start(listen, secret.clone(), sender)
+        let strangers: Arc<Strangers> = Arc::default();
+        let tiles = tile_count(n_points, problem.tile_points);
+        let rules = Rules { credentials: credentials.clone(), tiles, strangers: Arc::clone(&strangers) };
+        let server = Server::start(listen, rules, sender)
             .map_err(|source| LaunchError::Listen { address: listen.to_string(), source })?;
         let (min, max, limit) = match options.workers {
             Workers::Local(count) => (count, count, LOCAL_JOIN_LIMIT),
             Workers::Join { min, max, .. } => (min, max, REMOTE_JOIN_LIMIT),
         };
         let children = match options.workers {
-            Workers::Local(count) => Children::start(count, server.address(), &secret)?,
+            Workers::Local(count) => Children::start(count, server.address(), &credentials.secret)?,
             Workers::Join { .. } => {
-                observer.note(Level::Info, &format!("listening on {} for {min} to {max} workers", server.address()));
+                let (address, wire) = (server.address(), credentials.wire.name());
+                observer.note(Level::Info, &format!("listening on {address} for {min} to {max} workers, wire {wire}"));
                 Children::default()
             }
         };
@@ -135,13 +143,15 @@ impl Cluster {
             Workers::Join { .. } => options.threads.unwrap_or(0),
         };
         let mut cluster = Self {
-            tiles: tile_count(n_points, problem.tile_points),
+            tiles,
             problem,
             manifest,
             n_points,
             placement: options.placement,
             threads,
-            secret,
+            run: RunId::random().map_err(LaunchError::Randomness)?,
+            credentials,
+            strangers,
             events,
             members: Vec::new(),
             gone: BTreeSet::new(),
@@ -188,14 +198,11 @@ impl Cluster {
                         agent.tell(Command::Leave { reason: Some(text) });
                     }
                 }
-                Ok(Event::WrongSecret { address }) => {
-                    let text = format!("somebody at {address} tried to join without the secret of this cluster");
-                    observer.note(Level::Warn, &text);
-                }
                 Ok(Event::Said { .. }) => {}
                 Ok(Event::Closed { id, .. }) => self.members.retain(|agent| agent.id != id),
                 Err(_) => {}
             }
+            self.tell_of_strangers(observer);
             stopped(observer)?;
             let joined = self.members.len();
             if let Some(cause) = self.first_death() {
@@ -213,6 +220,12 @@ impl Cluster {
         // Sockets arrive in any order; the index of a member should not depend on it.
         self.members.sort_by_key(|agent| (agent.address.ip(), agent.process));
         Ok(())
+    }
+
+    fn tell_of_strangers(&self, observer: &mut dyn Observer) {
+        for text in self.strangers.news() {
+            observer.note(Level::Warn, &text);
+        }
     }
 
     /// How the first of our children ended, if one has.
@@ -235,7 +248,7 @@ impl Cluster {
                 }
                 None => News::Tick,
             },
-            Ok(Event::Connected { .. } | Event::WrongSecret { .. }) => News::Tick,
+            Ok(Event::Connected { .. }) => News::Tick,
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => News::Tick,
         }
     }
@@ -305,11 +318,12 @@ impl Cluster {
         generation: &Arc<Generation>,
         listener: &std::net::TcpListener,
         addresses: &[SocketAddr],
-    ) -> Result<Vec<Option<std::net::TcpStream>>, CrewError> {
-        let secret = self.secret.clone();
+    ) -> Result<Vec<Option<Wire>>, CrewError> {
+        let (credentials, strangers) = (self.credentials.clone(), Arc::clone(&self.strangers));
+        let seat = Seat { generation: Arc::clone(generation), credentials, index: 0, strangers };
         let deadline = Instant::now() + MESH_LIMIT;
         std::thread::scope(|scope| {
-            let connecting = scope.spawn(|| mesh::connect(generation, &secret, 0, listener, addresses, deadline));
+            let connecting = scope.spawn(|| mesh::connect(&seat, listener, addresses, deadline));
             while !connecting.is_finished() {
                 match self.news() {
                     News::Lost(cause) => generation.abort(cause),
@@ -391,7 +405,8 @@ impl Crew for Cluster {
         self.generation.as_ref().map_or(0, |generation| generation.number())
     }
 
-    fn pass(&mut self, number: u64, request: &Request, _observer: &mut dyn Observer) -> Result<Partial, CrewError> {
+    fn pass(&mut self, number: u64, request: &Request, observer: &mut dyn Observer) -> Result<Partial, CrewError> {
+        self.tell_of_strangers(observer);
         let mut passes = match self.passes.take() {
             Some(passes) => passes,
             None => self.start()?,
@@ -401,7 +416,11 @@ impl Crew for Cluster {
         partial.map_err(|Aborted| self.lost())
     }
 
-    fn finish(&mut self) -> Result<(), CrewError> {
+    fn finish(&mut self, observer: &mut dyn Observer) -> Result<(), CrewError> {
+        self.tell_of_strangers(observer);
+        for text in self.strangers.totals() {
+            observer.note(Level::Warn, &text);
+        }
         // the generation ends when nobody can ask it any more
         self.passes = None;
         let ended = match self.running.take().map(Running::join) {
@@ -421,15 +440,15 @@ impl Cluster {
         for (k, agent) in self.members.iter().enumerate() {
             let ours = SocketAddr::new(agent.local, port);
             let addresses = std::iter::once(ours).chain(others.iter().copied()).collect();
-            agent.tell(Command::Start { generation: number, index: k as u64 + 1, addresses });
+            agent.tell(Command::Start { run: self.run, generation: number, index: k as u64 + 1, addresses });
         }
-        let generation = Arc::new(Generation::new(number));
+        let generation = Arc::new(Generation::new(self.run, number));
         self.generation = Some(Arc::clone(&generation));
         let all: Vec<SocketAddr> = std::iter::once(self.server.address()).chain(others).collect();
-        let sockets = self.connect(&generation, &listener, &all)?;
+        let wires = self.connect(&generation, &listener, &all)?;
         let (passes, driver) = driver();
         let compute = Arc::new(NoTiles);
-        let member = Member { index: 0, sockets, tiles: self.tiles, compute, driver: Some(driver) };
+        let member = Member { index: 0, wires, tiles: self.tiles, compute, driver: Some(driver) };
         let running = generation::start(generation, member);
         self.running = Some(running.map_err(|error| lost("while starting", error.to_string()))?);
         Ok(passes)

@@ -9,12 +9,16 @@ use nlsq_engine::kernel::blocks::Blocks;
 use nlsq_engine::kernel::{Backend, Request};
 use nlsq_operators::{Aborted, Partial, Passes, driver};
 use nlsq_worker::generation::{self, Generation, Member, Running};
+use nlsq_worker::handshake::RunId;
 use nlsq_worker::load::{self, LoadError, Plan};
 use nlsq_worker::pool::Pool;
 
 use super::{Crew, CrewError, Loaded};
 use crate::fit::Problem;
 use crate::outcome::Observer;
+
+/// A process alone has no connections that could be of another run.
+const NO_RUN: RunId = RunId([0; 16]);
 
 /// This process alone.
 pub struct Embedded {
@@ -33,7 +37,7 @@ impl Embedded {
     /// Over `threads` compute threads.
     pub fn new(problem: Arc<Problem>, source: Arc<dyn TileSource>, threads: usize) -> Self {
         let tiles = tile_count(source.n_points(), problem.tile_points);
-        let generation = Arc::new(Generation::new(1));
+        let generation = Arc::new(Generation::new(NO_RUN, 1));
         Self { problem, source, threads, tiles, pool: None, generation, running: None, passes: None }
     }
 }
@@ -93,7 +97,7 @@ impl Crew for Embedded {
         partial.map_err(|Aborted| self.lost())
     }
 
-    fn finish(&mut self) -> Result<(), CrewError> {
+    fn finish(&mut self, _observer: &mut dyn Observer) -> Result<(), CrewError> {
         // the generation ends when nobody can ask it any more
         self.passes = None;
         match self.running.take().map(Running::join) {
@@ -109,7 +113,7 @@ impl Embedded {
         let (passes, driver) = driver();
         let member = Member {
             index: 0,
-            sockets: vec![None],
+            wires: vec![None],
             tiles: self.tiles,
             compute: Arc::clone(pool) as _,
             driver: Some(driver),

@@ -20,7 +20,7 @@ use nlsq_operators::Partial;
 pub use cluster::Cluster;
 pub use embedded::Embedded;
 pub use launch::LaunchError;
-pub use options::{ClusterOptions, Workers};
+pub use options::{ClusterOptions, Workers, default_wire};
 
 use crate::outcome::Observer;
 
@@ -82,7 +82,7 @@ pub trait Crew {
     fn pass(&mut self, number: u64, request: &Request, observer: &mut dyn Observer) -> Result<Partial, CrewError>;
 
     /// Ends the last generation and sends everybody home.
-    fn finish(&mut self) -> Result<(), CrewError>;
+    fn finish(&mut self, observer: &mut dyn Observer) -> Result<(), CrewError>;
 }
 
 /// The root of the statistics' tile tree.

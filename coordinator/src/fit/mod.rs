@@ -71,7 +71,7 @@ fn cluster_options(job: &Job) -> Result<Option<ClusterOptions>, RunError> {
             Workers::Join { listen, min, max, token_file: cluster.token_file.clone() }
         }
     };
-    Ok(Some(ClusterOptions { workers, threads: job.fit.threads, placement: cluster.placement }))
+    Ok(Some(ClusterOptions { workers, threads: job.fit.threads, placement: cluster.placement, wire: cluster.wire }))
 }
 
 /// Fewer points than parameters can be refused before anything is read.
@@ -122,7 +122,7 @@ fn fit_with(
     };
     // a crew that has finished has nobody left to name
     let ran_on = conclude::RanOn { device: crew.device(), workers: crew.workers(), generations: crew.generations() };
-    if let Err(error) = crew.finish() {
+    if let Err(error) = crew.finish(observer) {
         // The result is complete by its data; a worker that stumbled on its way out takes nothing from it.
         observer.note(Level::Warn, &error.to_string());
     }

@@ -24,6 +24,8 @@ use nlsq_engine::data::{Manifest, NonFinite, YStatistics};
 use nlsq_engine::normal::Counts;
 use serde::{Deserialize, Serialize};
 
+use crate::handshake::RunId;
+
 /// From coordinator to agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Command {
@@ -41,6 +43,8 @@ pub enum Command {
     },
     /// Connect to the members of this generation and begin.
     Start {
+        /// The run; data connections prove that they mean it.
+        run: RunId,
         /// The generation that was prepared.
         generation: u64,
         /// The agent's index in it, at least 1.
