@@ -5,6 +5,7 @@
 
 mod bad_inputs;
 mod commands;
+mod corpora;
 mod explore;
 mod formats;
 mod groups;

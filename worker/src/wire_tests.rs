@@ -135,12 +135,10 @@ fn a_connection_cut_within_a_record_is_no_end() {
 
 #[test]
 fn nothing_follows_a_record_that_was_sent_in_part() {
-    let (ours, mut theirs) = wires(true);
-    theirs.shutdown(Shutdown::Both).unwrap();
-    let mut ours = ours;
+    let (mut ours, theirs) = wires(true);
+    drop(theirs);
     while ours.write_all(b"until the socket breaks").is_ok() {}
     assert_eq!(ours.write(b"more").unwrap_err().kind(), ErrorKind::BrokenPipe);
-    assert_eq!(theirs.read(&mut [0; 9]).unwrap(), 0, "of its own end it is told as usual");
 }
 
 proptest! {
