@@ -6,6 +6,7 @@
 mod bad_inputs;
 mod checkpoint;
 mod commands;
+mod corpora;
 mod crew;
 mod explore;
 mod formats;
@@ -23,6 +24,7 @@ mod reference_problems;
 mod rendezvous;
 mod resume;
 mod stopping;
+mod strangers;
 mod support;
 mod tidy;
 mod uncertainty;

@@ -67,7 +67,7 @@ fn sources(below: &Path) -> Vec<PathBuf> {
 }
 
 fn all_sources() -> Vec<PathBuf> {
-    ["engine", "operators", "worker", "coordinator", "examples", "tests", "benches"]
+    ["engine", "operators", "worker", "coordinator", "examples", "tests", "benches", "fuzz/src", "fuzz/fuzz_targets"]
         .iter()
         .flat_map(|folder| sources(&root().join(folder)))
         .collect()

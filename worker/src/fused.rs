@@ -6,12 +6,13 @@
 //! the dataflow, because an aborted generation is never stepped again.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::sync::Arc;
 
 use timely::communication::allocator::zero_copy::stream::Stream;
 
 use crate::generation::Generation;
+use crate::wire::Wire;
 
 /// Bytes of timely's frame header: six big-endian u64, the fifth of which is the length of what follows.
 const HEADER: usize = 48;
@@ -21,8 +22,8 @@ const MAX_FRAME: usize = 1 << 30;
 const READ_BYTES: usize = 1 << 16;
 
 /// One end of the connection to a peer of the generation.
-pub(crate) struct Fused {
-    socket: TcpStream,
+pub struct Fused {
+    wire: Wire,
     generation: Arc<Generation>,
     peer: usize,
     received: Vec<u8>,
@@ -34,8 +35,9 @@ pub(crate) struct Fused {
 }
 
 impl Fused {
-    pub(crate) fn new(socket: TcpStream, generation: Arc<Generation>, peer: usize) -> Self {
-        Self { socket, generation, peer, received: Vec::new(), given: 0, complete: 0, goodbye: false, ended: false }
+    /// The end of `wire` at this process; `peer` is the index of the member at the other.
+    pub fn new(wire: Wire, generation: Arc<Generation>, peer: usize) -> Self {
+        Self { wire, generation, peer, received: Vec::new(), given: 0, complete: 0, goodbye: false, ended: false }
     }
 
     /// Marks the frames that have arrived whole.
@@ -89,7 +91,7 @@ impl Read for Fused {
             }
             let before = self.received.len();
             self.received.resize(before + READ_BYTES, 0);
-            let read = self.socket.read(&mut self.received[before..]);
+            let read = self.wire.read(&mut self.received[before..]);
             self.received.truncate(before + *read.as_ref().unwrap_or(&0));
             match read {
                 Ok(0) => self.lose("connection closed"),
@@ -110,7 +112,7 @@ impl Write for Fused {
         if self.generation.is_aborted() {
             return Ok(bytes.len());
         }
-        match self.socket.write(bytes) {
+        match self.wire.write(bytes) {
             Ok(n) if n > 0 => Ok(n),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
             failed => {
@@ -128,16 +130,16 @@ impl Write for Fused {
 
 impl Stream for Fused {
     fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self::new(self.socket.try_clone()?, Arc::clone(&self.generation), self.peer))
+        Ok(Self::new(self.wire.try_clone()?, Arc::clone(&self.generation), self.peer))
     }
 
     fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.socket.set_nonblocking(nonblocking)
+        self.wire.socket().set_nonblocking(nonblocking)
     }
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         // Fails when the peer was first; that is the same end.
-        let _ = self.socket.shutdown(how);
+        let _ = self.wire.shutdown(how);
         Ok(())
     }
 }
@@ -145,13 +147,25 @@ impl Stream for Fused {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::TcpListener;
+    use crate::handshake::{Credentials, Purpose, RunId, accept, dial};
+    use crate::secret::Secret;
+    use crate::wire::Mode;
+    use std::net::{TcpListener, TcpStream};
 
-    fn pair() -> (TcpStream, Fused) {
+    const MODES: [Mode; 2] = [Mode::Plain, Mode::Encrypted];
+
+    fn pair(wire: Mode) -> (Wire, Fused) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (socket, _) = listener.accept().unwrap();
-        (peer, Fused::new(socket, Arc::new(Generation::new(1)), 3))
+        let mut dialed = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut accepted, _) = listener.accept().unwrap();
+        let credentials = Credentials { secret: Secret::random().unwrap(), wire };
+        let ends = std::thread::scope(|scope| {
+            let dialing = scope.spawn(|| dial(&mut dialed, &credentials, Purpose::Control).unwrap());
+            let accepting = accept(&mut accepted, &credentials, |_| true, || ()).unwrap();
+            (dialing.join().unwrap().keys, accepting.keys)
+        });
+        let generation = Generation::new(RunId::random().unwrap(), 1);
+        (Wire::new(dialed, ends.0), Fused::new(Wire::new(accepted, ends.1), Arc::new(generation), 3))
     }
 
     fn frame(payload: &[u8]) -> Vec<u8> {
@@ -163,45 +177,85 @@ mod tests {
 
     #[test]
     fn a_torn_frame_is_dropped_and_reads_as_a_goodbye() {
-        let (mut peer, mut fused) = pair();
-        let whole = frame(b"whole");
-        peer.write_all(&whole).unwrap();
-        peer.write_all(&frame(b"torn in the middle")[..HEADER + 4]).unwrap();
-        drop(peer);
-        let mut all = Vec::new();
-        fused.read_to_end(&mut all).unwrap();
-        assert_eq!(all[..whole.len()], whole);
-        assert_eq!(all[whole.len()..], [0u8; HEADER]);
-        assert!(fused.generation.is_aborted());
-        assert_eq!(fused.generation.cause().unwrap(), "lost peer 3: connection closed");
+        for mode in MODES {
+            let (mut peer, mut fused) = pair(mode);
+            let whole = frame(b"whole");
+            peer.write_all(&whole).unwrap();
+            peer.write_all(&frame(b"torn in the middle")[..HEADER + 4]).unwrap();
+            drop(peer);
+            let mut all = Vec::new();
+            fused.read_to_end(&mut all).unwrap();
+            assert_eq!(all[..whole.len()], whole);
+            assert_eq!(all[whole.len()..], [0u8; HEADER]);
+            assert!(fused.generation.is_aborted());
+            assert_eq!(fused.generation.cause().unwrap(), "lost peer 3: connection closed");
+        }
     }
 
     #[test]
     fn a_goodbye_ends_the_stream_without_an_abort() {
-        let (mut peer, mut fused) = pair();
-        peer.write_all(&frame(b"")).unwrap();
-        let mut all = Vec::new();
-        fused.read_to_end(&mut all).unwrap();
-        assert_eq!(all.len(), HEADER);
-        assert!(!fused.generation.is_aborted());
+        for mode in MODES {
+            let (mut peer, mut fused) = pair(mode);
+            peer.write_all(&frame(b"")).unwrap();
+            let mut all = Vec::new();
+            fused.read_to_end(&mut all).unwrap();
+            assert_eq!(all.len(), HEADER);
+            assert!(!fused.generation.is_aborted());
+        }
     }
 
     #[test]
     fn an_impossible_length_aborts() {
-        let (mut peer, mut fused) = pair();
-        let mut bytes = frame(b"");
-        bytes[LENGTH_AT].copy_from_slice(&u64::MAX.to_be_bytes());
-        peer.write_all(&bytes).unwrap();
+        for mode in MODES {
+            let (mut peer, mut fused) = pair(mode);
+            let mut bytes = frame(b"");
+            bytes[LENGTH_AT].copy_from_slice(&u64::MAX.to_be_bytes());
+            peer.write_all(&bytes).unwrap();
+            let mut all = Vec::new();
+            fused.read_to_end(&mut all).unwrap();
+            assert_eq!(fused.generation.cause().unwrap(), "lost peer 3: frame too long");
+        }
+    }
+
+    #[test]
+    fn a_record_from_elsewhere_aborts_and_nothing_of_it_is_seen() {
+        let (mut peer, mut fused) = pair(Mode::Encrypted);
+        let whole = frame(b"whole");
+        peer.write_all(&whole).unwrap();
+        // Somebody on the way puts in bytes of his own.
+        peer.socket().write_all(&[0, 32]).unwrap();
+        peer.socket().write_all(&[9; 32]).unwrap();
+        peer.write_all(&frame(b"what follows")).unwrap();
         let mut all = Vec::new();
         fused.read_to_end(&mut all).unwrap();
-        assert_eq!(fused.generation.cause().unwrap(), "lost peer 3: frame too long");
+        assert!(all == [0u8; HEADER] || all == [&whole[..], &[0; HEADER]].concat(), "{all:?}");
+        let cause = fused.generation.cause().unwrap();
+        assert_eq!(cause, "lost peer 3: a record was not sealed by the peer, or not in this place");
+    }
+
+    #[test]
+    fn reading_and_writing_handles_are_one_connection() {
+        for mode in MODES {
+            let (peer, fused) = pair(mode);
+            let (mut reading, mut writing) = (fused.try_clone().unwrap(), fused.try_clone().unwrap());
+            writing.write_all(b"said").unwrap();
+            let mut said = [0; 4];
+            peer.try_clone().unwrap().read_exact(&mut said).unwrap();
+            assert_eq!(&said, b"said");
+            peer.try_clone().unwrap().write_all(&frame(b"")).unwrap();
+            reading.read_to_end(&mut Vec::new()).unwrap();
+            fused.shutdown(Shutdown::Both).unwrap();
+            assert!(!fused.generation.is_aborted());
+        }
     }
 
     #[test]
     fn writes_vanish_after_an_abort() {
-        let (peer, mut fused) = pair();
-        fused.generation.abort("test");
-        assert_eq!(fused.write(b"nobody reads this").unwrap(), 17);
-        drop(peer);
+        for mode in MODES {
+            let (peer, mut fused) = pair(mode);
+            fused.generation.abort("test");
+            assert_eq!(fused.write(b"nobody reads this").unwrap(), 17);
+            drop(peer);
+        }
     }
 }

@@ -22,6 +22,8 @@ use timely::communication::{Hooks, WorkerGuards};
 use timely::worker::Worker;
 
 use crate::fused::Fused;
+use crate::handshake::RunId;
+use crate::wire::Wire;
 
 /// How long a timely thread sleeps when nothing wakes it; a bound on how late it could notice an abort.
 const PARK: Duration = Duration::from_millis(100);
@@ -29,6 +31,7 @@ const PARK: Duration = Duration::from_millis(100);
 /// The handle of a generation: knows whether it still stands, and how to bring it down.
 #[derive(Debug)]
 pub struct Generation {
+    run: RunId,
     number: u64,
     aborted: AtomicBool,
     cause: Mutex<Option<String>>,
@@ -42,15 +45,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Generation {
-    /// Generation `number`, standing.
-    pub fn new(number: u64) -> Self {
+    /// Generation `number` of a run, standing.
+    pub fn new(run: RunId, number: u64) -> Self {
         Self {
+            run,
             number,
             aborted: AtomicBool::new(false),
             cause: Mutex::default(),
             sockets: Mutex::default(),
             threads: Mutex::default(),
         }
+    }
+
+    /// The run it belongs to.
+    pub fn run(&self) -> RunId {
+        self.run
     }
 
     /// Its number, which every message of the generation carries.
@@ -96,8 +105,8 @@ impl Generation {
 pub struct Member {
     /// Its index; 0 is the coordinator.
     pub index: usize,
-    /// Connections to all members by index, `None` at its own. Handshaken, blocking, without timeouts.
-    pub sockets: Vec<Option<TcpStream>>,
+    /// Connections to all members by index, `None` at its own.
+    pub wires: Vec<Option<Wire>>,
     /// Tiles of the whole dataset.
     pub tiles: u64,
     /// Evaluates the tiles it owns.
@@ -114,9 +123,9 @@ pub struct Running {
 
 /// Starts a generation on threads of its own.
 pub fn start(generation: Arc<Generation>, member: Member) -> io::Result<Running> {
-    let Member { index, sockets, tiles, compute, driver } = member;
-    for socket in sockets.iter().flatten() {
-        lock(&generation.sockets).push(socket.try_clone()?);
+    let Member { index, wires, tiles, compute, driver } = member;
+    for wire in wires.iter().flatten() {
+        lock(&generation.sockets).push(wire.socket().try_clone()?);
     }
     if generation.is_aborted() {
         // The abort may have come before the sockets were known to it.
@@ -124,12 +133,12 @@ pub fn start(generation: Arc<Generation>, member: Member) -> io::Result<Running>
     }
     let hooks = Hooks::default();
     let process = ProcessBuilder::new_typed_vector(1, hooks.refill.clone(), None);
-    let sockets = sockets
+    let streams = wires
         .into_iter()
         .enumerate()
-        .map(|(peer, socket)| socket.map(|socket| Fused::new(socket, Arc::clone(&generation), peer)))
+        .map(|(peer, wire)| wire.map(|wire| Fused::new(wire, Arc::clone(&generation), peer)))
         .collect();
-    let (builders, communication) = initialize_networking_from_sockets(process, sockets, index, 1, hooks)?;
+    let (builders, communication) = initialize_networking_from_sockets(process, streams, index, 1, hooks)?;
     let builders = builders.into_iter().map(AllocatorBuilder::Tcp).collect();
     let driver = Mutex::new(driver);
     let handle = Arc::clone(&generation);

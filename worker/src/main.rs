@@ -12,8 +12,10 @@ use nlsq_engine::data::guard::is_guarded;
 use nlsq_worker::agent::{AgentError, Coordinator, Options, serve};
 use nlsq_worker::memory;
 use nlsq_worker::secret::Secret;
+use nlsq_worker::wire::Mode;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use zeroize::Zeroizing;
 
 /// Joins a cluster of nlsq-coordinator.
 #[derive(Parser)]
@@ -29,6 +31,9 @@ struct Arguments {
     /// and read again whenever the connection was lost.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["coordinator", "token_file"])]
     rendezvous: Option<PathBuf>,
+    /// How bytes travel: plain takes what the coordinator asks for, encrypted insists.
+    #[arg(long, value_name = "plain|encrypted", default_value = "plain", value_parser = read_mode)]
+    wire: Mode,
     /// Compute threads [default: as the coordinator says].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
@@ -84,7 +89,8 @@ fn configure(arguments: &Arguments) -> Result<Options, String> {
     };
     let fault = std::env::var("NLSQ_FAULT").ok().map(|text| text.parse()).transpose()?;
     let threads = arguments.threads.map(usize::from);
-    Ok(Options { coordinator, threads, memory: arguments.memory, patience: arguments.wait, fault })
+    let (wire, memory, patience) = (arguments.wire, arguments.memory, arguments.wait);
+    Ok(Options { coordinator, wire, threads, memory, patience, fault })
 }
 
 fn given(name: &str, token_file: &Path) -> Result<Coordinator, String> {
@@ -94,7 +100,7 @@ fn given(name: &str, token_file: &Path) -> Result<Coordinator, String> {
         return Err(format!("--coordinator {name}: no such host"));
     }
     let secret = if token_file == Path::new("-") {
-        let mut line = String::new();
+        let mut line = Zeroizing::new(String::new());
         std::io::stdin().read_line(&mut line).map_err(|error| format!("cannot read the secret: {error}"))?;
         end_with_parent();
         Secret::from_hex(&line).ok_or("standard input holds no secret: expected 64 hexadecimal digits")?
@@ -130,4 +136,9 @@ fn end_with_parent() {
         let _ = std::io::stdin().read_to_end(&mut rest);
         std::process::exit(4);
     });
+}
+
+fn read_mode(text: &str) -> Result<Mode, String> {
+    let found = Mode::NAMES.iter().find(|(name, _)| *name == text);
+    found.map(|(_, mode)| *mode).ok_or_else(|| "expected plain or encrypted".to_string())
 }

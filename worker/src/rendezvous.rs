@@ -121,7 +121,7 @@ impl Rendezvous {
         for address in &self.addresses {
             let _ = writeln!(text, "address {address}");
         }
-        let _ = writeln!(text, "secret {}", self.secret.to_hex());
+        let _ = writeln!(text, "secret {}", self.secret.to_hex().as_str());
         text
     }
 

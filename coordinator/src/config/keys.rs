@@ -226,6 +226,9 @@ pub static KEYS: &[Key] = &[
     key("cluster", "rendezvous", Kind::Path, "none",
         "File in which workers with the same --rendezvous find this coordinator: its addresses and a secret made for the run, \
          readable by its owner only; it listens on a free port of all interfaces, or where --listen says").flag("rendezvous", "FILE"),
+    key("cluster", "wire", Kind::Choice(&["plain", "encrypted"]), "encrypted where --listen is an address that others can reach, else plain",
+        "How bytes travel between the processes of a cluster, once each has proved that it knows the secret: as they are, or \
+         such that nobody else can read or change them. A worker's own --wire encrypted wins over plain").flag("wire", "MODE"),
     key("cluster", "placement", Kind::Choice(&["contiguous", "scattered"]), "contiguous",
         "How tiles are dealt to workers; the result does not depend on it").flag("placement", "HOW"),
     key("cluster", "heartbeat", Kind::Positive, "1",

@@ -26,6 +26,7 @@ use nlsq_engine::kernel::{Costing, Precision, Solver};
 use nlsq_engine::loss::{Loss, LossKind};
 use nlsq_engine::minimize::{self, Method};
 use nlsq_engine::models::{self, Builtin};
+use nlsq_worker::wire::Mode;
 
 pub use endurance::Endurance;
 pub use error::JobError;
@@ -123,6 +124,8 @@ pub struct ClusterSettings {
     pub rendezvous: Option<PathBuf>,
     /// How tiles are dealt to workers.
     pub placement: Placement,
+    /// How bytes travel between processes; none: as the address to listen on says.
+    pub wire: Option<Mode>,
     /// How silence, losses and late joiners are dealt with.
     pub endurance: Endurance,
 }
@@ -435,6 +438,9 @@ fn read_cluster(settings: &Settings) -> Result<ClusterSettings, JobError> {
             "--rendezvous (cluster.rendezvous) makes a secret of its own, --token-file (cluster.token_file) names one: \
              expected one of them",
         ),
+        (None, _) if settings.is_set("cluster", "wire") => {
+            refuse("wire", "--wire (cluster.wire) is for several processes; expected --workers beside it")
+        }
         (_, None) if token_file.is_some() => refuse(
             "token_file",
             "--token-file (cluster.token_file) is for workers that join; expected --listen beside it",
@@ -442,8 +448,9 @@ fn read_cluster(settings: &Settings) -> Result<ClusterSettings, JobError> {
         _ => Ok(()),
     }?;
     let placement = chosen(settings, "cluster", "placement", &PLACEMENTS);
+    let wire = settings.is_set("cluster", "wire").then(|| chosen(settings, "cluster", "wire", &Mode::NAMES));
     let endurance = Endurance::read(settings, workers.is_some())?;
-    Ok(ClusterSettings { workers, listen, token_file, rendezvous, placement, endurance })
+    Ok(ClusterSettings { workers, listen, token_file, rendezvous, placement, wire, endurance })
 }
 
 fn read_checkpoint(settings: &Settings) -> CheckpointSettings {

@@ -61,6 +61,7 @@ impl Job {
             ("cluster", "listen") => cluster.listen.clone().map(Value::Text),
             ("cluster", "token_file") => path(&cluster.token_file),
             ("cluster", "rendezvous") => path(&cluster.rendezvous),
+            ("cluster", "wire") => cluster.wire.and_then(|mode| text(mode.name())),
             ("cluster", "placement") => cluster.workers.and_then(|_| text(word_of(&PLACEMENTS, cluster.placement))),
             ("cluster", name) => cluster.workers.and_then(|_| cluster.endurance.value(name)),
             ("checkpoint", "every_passes") => Some(Value::Count(self.checkpoint.every_passes)),

@@ -10,6 +10,7 @@ use nlsq_engine::kernel::blocks::Blocks;
 use nlsq_engine::kernel::{Backend, Request};
 use nlsq_operators::{Aborted, Partial, Passes, driver};
 use nlsq_worker::generation::{self, Generation, Member, Running};
+use nlsq_worker::handshake::RunId;
 use nlsq_worker::load::{self, LoadError, Plan};
 use nlsq_worker::memory::{self, Budget};
 use nlsq_worker::pool::{Pool, Shard};
@@ -17,6 +18,9 @@ use nlsq_worker::pool::{Pool, Shard};
 use super::{Crew, CrewError, Loaded};
 use crate::fit::Problem;
 use crate::outcome::Observer;
+
+/// A process alone has no connections that could be of another run.
+const NO_RUN: RunId = RunId([0; 16]);
 
 /// This process alone.
 pub struct Embedded {
@@ -37,7 +41,7 @@ impl Embedded {
     /// Over `threads` compute threads; `memory` bytes for points, or what the system allows.
     pub fn new(problem: Arc<Problem>, source: Arc<dyn TileSource>, threads: usize, memory: Option<u64>) -> Self {
         let tiles = tile_count(source.n_points(), problem.tile_points);
-        let generation = Arc::new(Generation::new(1));
+        let generation = Arc::new(Generation::new(NO_RUN, 1));
         Self {
             problem,
             source,
@@ -120,7 +124,7 @@ impl Crew for Embedded {
         Ok(partial)
     }
 
-    fn finish(&mut self) -> Result<(), CrewError> {
+    fn finish(&mut self, _observer: &mut dyn Observer) -> Result<(), CrewError> {
         // the generation ends when nobody can ask it any more
         self.passes = None;
         match self.running.take().map(Running::join) {
@@ -151,7 +155,7 @@ impl Embedded {
         self.answers = Some(answers);
         let member = Member {
             index: 0,
-            sockets: vec![None],
+            wires: vec![None],
             tiles: self.tiles,
             compute: Arc::clone(pool) as _,
             driver: Some(driver),

@@ -167,7 +167,7 @@ fn spawn(program: &Path, coordinator: SocketAddr, secret: &Secret) -> io::Result
         .spawn()?;
     let mut stdin = child.stdin.take().expect("standard input is piped");
     // Fails if the child is dead already; its exit status then says more than a broken pipe.
-    let _ = writeln!(stdin, "{}", secret.to_hex());
+    let _ = stdin.write_all(secret.to_hex().as_bytes()).and_then(|()| stdin.write_all(b"\n"));
     Ok((child, stdin))
 }
 

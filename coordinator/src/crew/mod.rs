@@ -24,7 +24,7 @@ use nlsq_worker::protocol::TileContent;
 pub use cluster::Cluster;
 pub use embedded::Embedded;
 pub use launch::LaunchError;
-pub use options::{ClusterOptions, Meeting, Workers};
+pub use options::{ClusterOptions, Meeting, Workers, default_wire};
 
 use crate::outcome::Observer;
 
@@ -84,7 +84,7 @@ pub trait Crew {
     fn pass(&mut self, number: u64, request: &Request, observer: &mut dyn Observer) -> Result<Partial, CrewError>;
 
     /// Ends the last generation and sends everybody home.
-    fn finish(&mut self) -> Result<(), CrewError>;
+    fn finish(&mut self, observer: &mut dyn Observer) -> Result<(), CrewError>;
 }
 
 impl Loaded {

@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use nlsq_worker::handshake::Credentials;
 use nlsq_worker::secret::Secret;
+use nlsq_worker::wire::Mode;
 
 use super::launch::LaunchError;
 use crate::config::{Endurance, Placement};
@@ -53,23 +55,55 @@ pub struct ClusterOptions {
     pub placement: Placement,
     /// How silence, losses and late joiners are dealt with.
     pub endurance: Endurance,
+    /// How bytes travel; none: as [`default_wire`] says.
+    pub wire: Option<Mode>,
 }
 
-/// Where the control port opens, and with which secret.
-pub(super) fn doorway(workers: &Workers) -> Result<(SocketAddr, Secret), LaunchError> {
+/// What nobody else on the network can see needs no encryption; all else does.
+pub fn default_wire(workers: &Workers) -> Mode {
     match workers {
-        Workers::Local { .. } => {
-            let secret = Secret::random().map_err(LaunchError::Randomness)?;
-            Ok((SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), secret))
-        }
-        Workers::Join { listen, meeting: Meeting::Rendezvous(_), .. } => {
-            Ok((*listen, Secret::random().map_err(LaunchError::Randomness)?))
-        }
-        Workers::Join { listen, meeting: Meeting::TokenFile(Some(path)), .. } => {
-            Ok((*listen, Secret::read_or_create(path)?))
-        }
-        Workers::Join { listen, meeting: Meeting::TokenFile(None), .. } => {
-            Err(LaunchError::NoSecret { address: *listen })
+        Workers::Join { listen, .. } if !listen.ip().is_loopback() => Mode::Encrypted,
+        _ => Mode::Plain,
+    }
+}
+
+/// Where the control port opens, and what it takes to be let in.
+pub(super) fn doorway(options: &ClusterOptions) -> Result<(SocketAddr, Credentials), LaunchError> {
+    let random = || Secret::random().map_err(LaunchError::Randomness);
+    let (listen, secret) = match &options.workers {
+        Workers::Local { .. } => (SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), random()?),
+        Workers::Join { listen, meeting, .. } => match meeting {
+            Meeting::Rendezvous(_) => (*listen, random()?),
+            Meeting::TokenFile(Some(path)) => (*listen, Secret::read_or_create(path)?),
+            Meeting::TokenFile(None) => return Err(LaunchError::NoSecret { address: *listen }),
+        },
+    };
+    let wire = options.wire.unwrap_or_else(|| default_wire(&options.workers));
+    Ok((listen, Credentials { secret, wire }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leaves_the_machine_is_encrypted_unless_told_otherwise() {
+        let meeting = Meeting::TokenFile(None);
+        let join = |address: &str| Workers::Join {
+            listen: address.parse().unwrap(),
+            min: 1,
+            max: 1,
+            meeting: meeting.clone(),
+        };
+        for (workers, mode) in [
+            (Workers::Local { min: 2, max: 2 }, Mode::Plain),
+            (join("127.0.0.1:7440"), Mode::Plain),
+            (join("[::1]:7440"), Mode::Plain),
+            (join("0.0.0.0:7440"), Mode::Encrypted),
+            (join("[::]:7440"), Mode::Encrypted),
+            (join("192.168.1.5:0"), Mode::Encrypted),
+        ] {
+            assert_eq!(default_wire(&workers), mode, "{workers:?}");
         }
     }
 }

@@ -130,6 +130,7 @@ fn cluster_options(job: &Job) -> Result<Option<ClusterOptions>, RunError> {
         memory,
         placement: cluster.placement,
         endurance: cluster.endurance.clone(),
+        wire: cluster.wire,
     }))
 }
 
@@ -188,7 +189,7 @@ fn fit_with(
     // a crew that has finished has nobody left to name
     let generations = record.generations;
     let ran_on = conclude::RanOn { device: crew.device(), workers: crew.workers(), generations };
-    if let Err(error) = crew.finish() {
+    if let Err(error) = crew.finish(observer) {
         // The result is complete by its data; a worker that stumbled on its way out takes nothing from it.
         observer.note(Level::Warn, &error.to_string());
     }

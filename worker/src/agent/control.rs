@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 use tracing::{debug, warn};
 
 use super::{AgentError, Coordinator, Happening, Options};
-use crate::handshake::{self, HandshakeError, Purpose};
-use crate::protocol::codec::{FrameError, receive, send};
+use crate::handshake::{self, Credentials, HandshakeError, Purpose};
+use crate::protocol::codec::{FrameError, MAX_FRAME, receive, send};
 use crate::protocol::{Command, Response};
 use crate::rendezvous::{Rendezvous, RendezvousError};
 use crate::secret::Secret;
 use crate::session::Event;
+use crate::timed::Timed;
+use crate::wire::{Mode, Wire};
 
 /// How often the coordinator is dialled until it answers.
 const REACH_AGAIN: Duration = Duration::from_millis(100);
@@ -30,7 +32,7 @@ const FIRST_SILENCE: Duration = Duration::from_secs(30);
 
 /// A proved connection to the coordinator; dropping it closes it and ends its threads.
 pub(crate) struct Connection {
-    writer: Arc<Mutex<TcpStream>>,
+    writer: Arc<Mutex<Wire>>,
     open: Arc<AtomicBool>,
 }
 
@@ -38,31 +40,34 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Connects, proves itself, and hears the coordinator on a thread of its own. Also gives the secret that was proved.
+/// Connects, proves itself, and hears the coordinator on a thread of its own. Also gives what was proved; how bytes travel there
+/// counts for all connections of the run.
 pub(crate) fn connect(
     options: &Options,
     number: u64,
     sender: Sender<Happening>,
-) -> Result<(Connection, Secret), AgentError> {
-    let (socket, secret) = reach(options)?;
-    let reader = socket.try_clone().map_err(|error| AgentError::Control(FrameError::Io(error)))?;
+) -> Result<(Connection, Credentials), AgentError> {
+    let (wire, secret) = reach(options)?;
+    let credentials = Credentials { secret, wire: wire.mode().max(options.wire) };
+    let reader = wire.try_clone().map_err(|error| AgentError::Control(FrameError::Io(error)))?;
     let hear = std::thread::Builder::new().name("control".to_string());
     hear.spawn(move || hear_all(reader, number, &sender)).map_err(AgentError::Threads)?;
-    Ok((Connection { writer: Arc::new(Mutex::new(socket)), open: Arc::new(AtomicBool::new(true)) }, secret))
+    Ok((Connection { writer: Arc::new(Mutex::new(wire)), open: Arc::new(AtomicBool::new(true)) }, credentials))
 }
 
 /// Connects to the first address that answers as a coordinator does. Agents may be there before the coordinator listens, or
 /// be left behind by one that comes back: it is looked for, for a while. At a given address, one that does not know the secret is
 /// final; where a rendezvous file says who and where, the next one may be right.
-fn reach(options: &Options) -> Result<(TcpStream, Secret), AgentError> {
+fn reach(options: &Options) -> Result<(Wire, Secret), AgentError> {
     let (deadline, limit) = (Instant::now() + options.patience, options.patience);
     let mut last = None;
     loop {
         match options.coordinator.look() {
             Ok((addresses, secret)) => {
+                let credentials = Credentials { secret, wire: options.wire };
                 for address in addresses {
-                    match attempt(address, &secret, options.coordinator.attempt_limit()) {
-                        Ok(socket) => return Ok((socket, secret)),
+                    match attempt(address, &credentials, options.coordinator.attempt_limit()) {
+                        Ok(wire) => return Ok((wire, credentials.secret)),
                         Err(HandshakeError::Io(source)) => {
                             last = Some(AgentError::Unreachable { address, limit, source })
                         }
@@ -101,8 +106,9 @@ impl Coordinator {
 
 /// Where of these addresses a coordinator answers that knows the secret.
 pub fn answering(rendezvous: &Rendezvous) -> Option<SocketAddr> {
+    let credentials = &Credentials { secret: rendezvous.secret.clone(), wire: Mode::Plain };
     std::thread::scope(|scope| {
-        let answers = |address: SocketAddr| attempt(address, &rendezvous.secret, BRIEF_ATTEMPT).is_ok();
+        let answers = move |address: SocketAddr| attempt(address, credentials, BRIEF_ATTEMPT).is_ok();
         let attempts: Vec<_> =
             rendezvous.addresses.iter().map(|&address| (address, scope.spawn(move || answers(address)))).collect();
         attempts
@@ -111,20 +117,20 @@ pub fn answering(rendezvous: &Rendezvous) -> Option<SocketAddr> {
     })
 }
 
-fn attempt(address: SocketAddr, secret: &Secret, limit: Duration) -> Result<TcpStream, HandshakeError> {
-    let mut socket = TcpStream::connect_timeout(&address, limit)?;
-    socket.set_nodelay(true)?;
-    socket.set_read_timeout(Some(HANDSHAKE_LIMIT.min(limit)))?;
-    socket.set_write_timeout(Some(HANDSHAKE_LIMIT.min(limit)))?;
-    handshake::dial(&mut socket, secret, Purpose::Control)?;
+fn attempt(address: SocketAddr, credentials: &Credentials, limit: Duration) -> Result<Wire, HandshakeError> {
+    let socket = TcpStream::connect_timeout(&address, limit)?;
+    let deadline = Instant::now() + HANDSHAKE_LIMIT.min(limit);
+    let mut timed = Timed { socket, deadline, given_up: &|| false };
+    let agreed = handshake::dial(&mut timed, credentials, Purpose::Control)?;
+    let socket = timed.ready()?;
     socket.set_read_timeout(Some(FIRST_SILENCE))?;
     socket.set_write_timeout(Some(HANDSHAKE_LIMIT))?;
-    Ok(socket)
+    Ok(Wire::new(socket, agreed.keys))
 }
 
-fn hear_all(mut reader: TcpStream, connection: u64, sender: &Sender<Happening>) {
+fn hear_all(mut reader: Wire, connection: u64, sender: &Sender<Happening>) {
     loop {
-        let event = match receive::<Command>(&mut reader) {
+        let event = match receive::<Command>(&mut reader, MAX_FRAME) {
             Ok(Some(command)) => Event::Said(command),
             Ok(None) => Event::Broken,
             Err(error) => {
@@ -162,7 +168,8 @@ impl Connection {
     pub(crate) fn keep_alive(&self, heartbeat: Duration, dead_after: Duration) {
         let limited = {
             let writer = lock(&self.writer);
-            writer.set_read_timeout(Some(dead_after)).and_then(|()| writer.set_write_timeout(Some(dead_after)))
+            let socket = writer.socket();
+            socket.set_read_timeout(Some(dead_after)).and_then(|()| socket.set_write_timeout(Some(dead_after)))
         };
         if let Err(error) = limited {
             debug!(%error, "silence of the coordinator will not be noticed");
@@ -181,7 +188,7 @@ impl Connection {
     }
 }
 
-fn say(writer: &Mutex<TcpStream>, response: &Response) {
+fn say(writer: &Mutex<Wire>, response: &Response) {
     let mut writer = lock(writer);
     if let Err(error) = send(&mut *writer, response) {
         debug!(%error, "a response was not sent");

@@ -22,13 +22,15 @@ use tracing::{debug, info, warn};
 
 use crate::fault::Fault;
 use crate::generation::Generation;
-use crate::handshake::HandshakeError;
-use crate::mesh;
+use crate::handshake::{Credentials, HandshakeError};
+use crate::mesh::{self, Seat};
 use crate::protocol::codec::FrameError;
 use crate::protocol::{Introduction, Response, RunId, Welcome};
 use crate::rendezvous::RendezvousError;
 use crate::secret::Secret;
 use crate::session::{Action, Event, Session};
+use crate::strangers::Strangers;
+use crate::wire::Mode;
 use control::Connection;
 use part::Part;
 use store::Store;
@@ -55,6 +57,8 @@ pub enum Coordinator {
 pub struct Options {
     /// Whom to serve.
     pub coordinator: Coordinator,
+    /// How bytes are to travel at least; what the coordinator asks for is the other bound.
+    pub wire: Mode,
     /// Compute threads; `None` leaves it to the coordinator.
     pub threads: Option<usize>,
     /// Bytes for tiles; `None` leaves it to the coordinator.
@@ -106,7 +110,8 @@ pub fn serve(options: &Options, asked: Receiver<()>) -> Result<(), AgentError> {
     let store = Store::start(options, sender.clone()).map_err(AgentError::Threads)?;
     let agent = Agent {
         options,
-        secret: None,
+        credentials: None,
+        strangers: Arc::default(),
         session: Session::default(),
         identity: identity().map_err(|error| AgentError::Control(FrameError::Io(error)))?,
         connection: None,
@@ -127,7 +132,8 @@ fn identity() -> io::Result<u128> {
 struct Agent<'a> {
     options: &'a Options,
     /// What the last connection was proved with.
-    secret: Option<Secret>,
+    credentials: Option<Credentials>,
+    strangers: Arc<Strangers>,
     session: Session,
     identity: u128,
     connection: Option<Connection>,
@@ -178,17 +184,12 @@ impl Agent<'_> {
             Action::ClosePort => self.port = None,
             Action::Begin { generation, index, addresses, tiles } => {
                 let Some((_, listener)) = self.port.take().filter(|(number, _)| *number == generation) else { return };
-                let secret = self.secret.clone().expect("only a coordinator says to begin, and it was proved");
-                let handle = Arc::new(Generation::new(generation));
+                let handle = Arc::new(Generation::new(self.mesh(), generation));
                 self.parts.insert(generation, Arc::clone(&handle));
-                let part = Part {
-                    generation: handle,
-                    secret,
-                    index: index as usize,
-                    listener,
-                    addresses,
-                    fault: self.options.fault.clone(),
-                };
+                let credentials = self.credentials.clone().expect("only a proved coordinator says to begin");
+                let strangers = Arc::clone(&self.strangers);
+                let seat = Seat { generation: handle, credentials, index: index as usize, strangers };
+                let part = Part { seat, listener, addresses, fault: self.options.fault.clone() };
                 let pool = self.store.pool(&tiles, index, self.options.fault.clone());
                 part.start(pool, self.sender.clone());
             }
@@ -216,6 +217,11 @@ impl Agent<'_> {
         self.welcome = Some(welcome);
     }
 
+    /// Which coordinator's generations these are.
+    fn mesh(&self) -> RunId {
+        self.welcome.as_ref().expect("a coordinator says welcome before it says to begin").mesh
+    }
+
     fn open(&mut self, generation: u64) {
         let opened = self.address().and_then(mesh::listen).and_then(|listener| {
             let port = listener.local_addr()?.port();
@@ -240,8 +246,8 @@ impl Agent<'_> {
         // An older connection is closed before a new one is made: the coordinator must not hear two.
         self.connection = None;
         self.connections += 1;
-        let (connection, secret) = control::connect(self.options, self.connections, self.sender.clone())?;
-        self.secret = Some(secret);
+        let (connection, credentials) = control::connect(self.options, self.connections, self.sender.clone())?;
+        self.credentials = Some(credentials);
         let introduction = Introduction {
             version: env!("CARGO_PKG_VERSION").to_string(),
             identity: self.identity,

@@ -6,19 +6,18 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
+use tracing::warn;
+
 use super::{Happening, MESH_LIMIT, panicked};
 use crate::fault::{Fault, Moment};
-use crate::generation::{self, Generation, Member};
-use crate::mesh;
+use crate::generation::{self, Member};
+use crate::mesh::{self, Seat};
 use crate::pool::Pool;
-use crate::secret::Secret;
 use crate::session::Event;
 
 /// What it takes to be a member.
 pub(super) struct Part {
-    pub(super) generation: Arc<Generation>,
-    pub(super) secret: Secret,
-    pub(super) index: usize,
+    pub(super) seat: Seat,
     pub(super) listener: TcpListener,
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) fault: Option<Fault>,
@@ -27,7 +26,7 @@ pub(super) struct Part {
 impl Part {
     /// Takes part, on a thread of its own; says when it is over.
     pub(super) fn start(self, pool: Result<(Arc<Pool>, u64), String>, sender: Sender<Happening>) {
-        let number = self.generation.number();
+        let number = self.seat.generation.number();
         let over = sender.clone();
         let take_part = move || {
             let taken = catch_unwind(AssertUnwindSafe(|| self.take_part(pool)));
@@ -43,16 +42,18 @@ impl Part {
 
     fn take_part(self, pool: Result<(Arc<Pool>, u64), String>) -> Result<(), String> {
         let (pool, tiles) = pool?;
-        let Self { generation, secret, index, listener, addresses, fault } = self;
+        let Self { seat, listener, addresses, fault } = self;
         if let Some(fault) = &fault {
             fault.strike(Moment::Dial);
         }
         let deadline = Instant::now() + MESH_LIMIT;
-        let sockets =
-            mesh::connect(&generation, &secret, index, &listener, &addresses, deadline).map_err(with_source)?;
+        let wires = mesh::connect(&seat, &listener, &addresses, deadline).map_err(with_source);
+        for text in seat.strangers.news() {
+            warn!("{text}");
+        }
         drop(listener);
-        let member = Member { index, sockets, tiles, compute: pool, driver: None };
-        generation::start(Arc::clone(&generation), member).map_err(with_source)?.join()
+        let member = Member { index: seat.index, wires: wires?, tiles, compute: pool, driver: None };
+        generation::start(Arc::clone(&seat.generation), member).map_err(with_source)?.join()
     }
 }
 

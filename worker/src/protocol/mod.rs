@@ -28,18 +28,7 @@ use nlsq_engine::data::{Manifest, NonFinite, YStatistics};
 use nlsq_engine::normal::Counts;
 use serde::{Deserialize, Serialize};
 
-/// Names a run: an agent that comes back with tiles of another run comes back with nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct RunId(pub [u8; 16]);
-
-impl RunId {
-    /// A fresh one, from the operating system's randomness.
-    pub fn random() -> std::io::Result<Self> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
-        Ok(Self(bytes))
-    }
-}
+pub use crate::handshake::RunId;
 
 /// From coordinator to agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -171,6 +160,9 @@ pub struct Introduction {
 pub struct Welcome {
     /// The run.
     pub run: RunId,
+    /// This process of the coordinator; data connections prove that they mean it. One that resumes the run has another, so
+    /// that its generations are no earlier one's.
+    pub mesh: RunId,
     /// What is to be fitted.
     pub work: Work,
     /// How often signs of life are sent.

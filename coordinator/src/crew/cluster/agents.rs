@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nlsq_engine::data::source::DataError;
 use nlsq_engine::data::tile_set::TileSet;
-use nlsq_worker::mesh;
+use nlsq_worker::mesh::{self, Seat};
 use nlsq_worker::protocol::{Command, Introduction, Response, RunId, TileContent};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -80,11 +81,6 @@ impl Cluster {
             server::Event::Said { id, response } => {
                 let agent = *self.visitors.joined.get(&id)?;
                 self.said(agent, response)
-            }
-            server::Event::WrongSecret { address } => {
-                let text = format!("somebody at {address} tried to join without the secret of this cluster");
-                observer.note(Level::Warn, &text);
-                None
             }
             server::Event::Closed { id, cause } => {
                 self.visitors.waiting.remove(&id);
@@ -205,7 +201,7 @@ impl Cluster {
     fn own_port(&mut self, generation: u64) -> std::io::Result<u16> {
         if self.part.as_ref().is_none_or(|part| part.number() != generation) {
             let listener = mesh::listen(self.server.address().ip())?;
-            self.part = Some(Part::new(generation, listener));
+            self.part = Some(Part::new(self.welcome.mesh, generation, listener));
         }
         let listener = self.part.as_ref().and_then(|part| part.listener.as_ref());
         listener
@@ -222,9 +218,11 @@ impl Cluster {
 
     pub(super) fn connect(&mut self, generation: u64, members: &[(AgentId, u16)]) -> Option<Event> {
         let all = std::iter::once(self.server.address()).chain(self.addresses(members)).collect();
-        let (secret, tiles, sender) = (self.secret.clone(), self.tiles, self.sender.clone());
+        let (credentials, strangers) = (self.credentials.clone(), Arc::clone(&self.strangers));
+        let (tiles, sender) = (self.tiles, self.sender.clone());
         let part = self.part.as_mut().filter(|part| part.number() == generation)?;
-        let connecting = part.connect(secret, all, tiles, sender);
+        let seat = Seat { generation: part.generation(), credentials, index: 0, strangers };
+        let connecting = part.connect(seat, all, tiles, sender);
         connecting.err().map(|error| Event::Down(generation, Some(format!("no thread for the generation: {error}"))))
     }
 

@@ -9,6 +9,7 @@ mod part;
 mod words;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -17,8 +18,9 @@ use nlsq_engine::data::source::DataError;
 use nlsq_engine::data::tile::tile_count;
 use nlsq_engine::kernel::Request;
 use nlsq_operators::Partial;
+use nlsq_worker::handshake::Credentials;
 use nlsq_worker::protocol::{RunId, TileContent, Welcome, Work};
-use nlsq_worker::secret::Secret;
+use nlsq_worker::strangers::Strangers;
 
 use super::launch::{Children, LaunchError};
 use super::membership::{Action, AgentId, Event, Failure, Membership, Rules};
@@ -77,7 +79,8 @@ pub struct Cluster {
     root: Option<(u64, u64, Partial)>,
     committed: Option<Partial>,
     failure: Option<CrewError>,
-    secret: Secret,
+    credentials: Credentials,
+    strangers: Arc<Strangers>,
     beat: Beat,
     /// Leads workers here as long as it stands.
     _posted: Option<Posted>,
@@ -133,13 +136,16 @@ impl Cluster {
         options: &ClusterOptions,
         observer: &mut dyn Observer,
     ) -> Result<Self, CrewError> {
-        let (listen, secret) = doorway(&options.workers)?;
+        let (listen, credentials) = doorway(options)?;
         let (sender, happenings) = channel();
-        let server = Server::start(listen, secret.clone(), server_events(sender.clone())?)
+        let strangers: Arc<Strangers> = Arc::default();
+        let tiles = tile_count(n_points, problem.tile_points);
+        let door = server::Rules { credentials: credentials.clone(), tiles, strangers: Arc::clone(&strangers) };
+        let server = Server::start(listen, door, server_events(sender.clone())?)
             .map_err(|source| LaunchError::Listen { address: listen.to_string(), source })?;
         let posted = match &options.workers {
             Workers::Join { meeting: Meeting::Rendezvous(path), .. } => {
-                Some(Posted::post(path, server.address(), &secret)?)
+                Some(Posted::post(path, server.address(), &credentials.secret)?)
             }
             _ => None,
         };
@@ -147,19 +153,33 @@ impl Cluster {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (children, launching, threads) = match options.workers {
             Workers::Local { max, .. } => {
-                let mut children = Children::new(server.address(), &secret)?;
+                let mut children = Children::new(server.address(), &credentials.secret)?;
                 children.start(max)?;
                 (children, max, options.threads.unwrap_or((cores / max).max(1)))
             }
             Workers::Join { min, max, .. } => {
-                observer.note(Level::Info, &format!("listening on {} for {min} to {max} workers", server.address()));
+                observer.note(
+                    Level::Info,
+                    &format!(
+                        "listening on {} for {min} to {max} workers, wire {}",
+                        server.address(),
+                        credentials.wire.name()
+                    ),
+                );
                 (Children::none(), 0, options.threads.unwrap_or(0))
             }
         };
         let tiles = tile_count(n_points, problem.tile_points);
+        let mesh = RunId::random().map_err(LaunchError::Randomness)?;
         let (heartbeat, dead_after) = (rules.heartbeat, rules.dead_after);
         let mut cluster = Self {
-            welcome: Welcome { run, work: work(problem, manifest, threads, options.memory), heartbeat, dead_after },
+            welcome: Welcome {
+                run,
+                mesh,
+                work: work(problem, manifest, threads, options.memory),
+                heartbeat,
+                dead_after,
+            },
             tiles,
             n_points,
             began: Instant::now(),
@@ -174,7 +194,8 @@ impl Cluster {
             root: None,
             committed: None,
             failure: None,
-            secret,
+            credentials,
+            strangers,
             beat: Beat::start(heartbeat).map_err(LaunchError::Threads)?,
             _posted: posted,
             server,
@@ -200,6 +221,9 @@ impl Cluster {
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => self.step(Event::Tick, observer),
             }
             self.look_after_children(observer);
+            for text in self.strangers.news() {
+                observer.note(Level::Warn, &text);
+            }
             if let Some(reason) = observer.stop() {
                 let since = *stop_since.get_or_insert_with(Instant::now);
                 // A pass that serves may end; everything else is given up at once.
@@ -380,7 +404,10 @@ impl Crew for Cluster {
         Ok(self.committed.take().expect("waited for"))
     }
 
-    fn finish(&mut self) -> Result<(), CrewError> {
+    fn finish(&mut self, observer: &mut dyn Observer) -> Result<(), CrewError> {
+        for text in self.strangers.news().into_iter().chain(self.strangers.totals()) {
+            observer.note(Level::Warn, &text);
+        }
         self.machine.finish();
         let ended = match self.part.take() {
             Some(part) => part.finish(&self.happenings, LEAVE_LIMIT),

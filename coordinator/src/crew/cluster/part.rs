@@ -9,8 +9,8 @@ use nlsq_engine::kernel::Request;
 use nlsq_operators::{Compute, Passes, Reply, driver};
 use nlsq_worker::agent::MESH_LIMIT;
 use nlsq_worker::generation::{self, Generation, Member};
-use nlsq_worker::mesh;
-use nlsq_worker::secret::Secret;
+use nlsq_worker::handshake::RunId;
+use nlsq_worker::mesh::{self, Seat};
 
 use super::Happening;
 
@@ -34,12 +34,16 @@ pub(super) struct Part {
 
 impl Part {
     /// For generation `number`, with a data port that is open already.
-    pub(super) fn new(number: u64, listener: TcpListener) -> Self {
-        Self { generation: Arc::new(Generation::new(number)), listener: Some(listener), passes: None }
+    pub(super) fn new(mesh: RunId, number: u64, listener: TcpListener) -> Self {
+        Self { generation: Arc::new(Generation::new(mesh, number)), listener: Some(listener), passes: None }
     }
 
     pub(super) fn number(&self) -> u64 {
         self.generation.number()
+    }
+
+    pub(super) fn generation(&self) -> Arc<Generation> {
+        Arc::clone(&self.generation)
     }
 
     pub(super) fn abort(&mut self, cause: &str) {
@@ -50,15 +54,15 @@ impl Part {
     /// Connects to all members on a thread of its own, which then waits for the end.
     pub(super) fn connect(
         &mut self,
-        secret: Secret,
+        seat: Seat,
         addresses: Vec<SocketAddr>,
         tiles: u64,
         sender: Sender<Happening>,
     ) -> std::io::Result<()> {
         let Some(listener) = self.listener.take() else { return Ok(()) };
-        let (generation, number) = (Arc::clone(&self.generation), self.number());
+        let number = self.number();
         let run = move || {
-            let ended = take_part(generation, &secret, &listener, &addresses, tiles, &sender);
+            let ended = take_part(&seat, &listener, &addresses, tiles, &sender);
             // Fails only when the run is over.
             let _ = sender.send(Happening::Down(number, ended.err()));
         };
@@ -88,23 +92,22 @@ impl Part {
 }
 
 fn take_part(
-    generation: Arc<Generation>,
-    secret: &Secret,
+    seat: &Seat,
     listener: &TcpListener,
     addresses: &[SocketAddr],
     tiles: u64,
     sender: &Sender<Happening>,
 ) -> Result<(), String> {
-    let number = generation.number();
+    let number = seat.generation.number();
     let deadline = Instant::now() + MESH_LIMIT;
-    let sockets = mesh::connect(&generation, secret, 0, listener, addresses, deadline).map_err(with_source)?;
+    let wires = mesh::connect(seat, listener, addresses, deadline).map_err(with_source)?;
     let roots = sender.clone();
     let (passes, driver) = driver(move |pass, partial| {
         // Fails only when the run is over.
         let _ = roots.send(Happening::Root { generation: number, pass, partial: Box::new(partial) });
     });
-    let member = Member { index: 0, sockets, tiles, compute: Arc::new(NoTiles), driver: Some(driver) };
-    let running = generation::start(Arc::clone(&generation), member).map_err(with_source)?;
+    let member = Member { index: 0, wires, tiles, compute: Arc::new(NoTiles), driver: Some(driver) };
+    let running = generation::start(Arc::clone(&seat.generation), member).map_err(with_source)?;
     // If the run is over, the passes are dropped here and the dataflow ends.
     let _ = sender.send(Happening::Up(number, passes));
     running.join()

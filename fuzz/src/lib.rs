@@ -1,0 +1,42 @@
+//! What the fuzz targets do with their bytes: plain functions, so that a test runs the corpora without a fuzzer.
+
+mod readers;
+mod scratch;
+mod texts;
+mod wire;
+
+/// Every target, by the name of its program in fuzz_targets/ and of its folder in corpus/.
+pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("handshake_acceptor", wire::handshake_acceptor),
+    ("handshake_dialer", wire::handshake_dialer),
+    ("handshake_changed", wire::handshake_changed),
+    ("records", wire::records),
+    ("data_stream", wire::data_stream),
+    ("frames", wire::frames),
+    ("command", wire::command),
+    ("response", wire::response),
+    ("expression", texts::expression),
+    ("job_file", texts::job_file),
+    ("csv", readers::csv),
+    ("csv_gz", readers::csv_gz),
+    ("npy", readers::npy),
+    ("npz", readers::npz),
+    ("parquet", readers::parquet),
+    ("arrow", readers::arrow),
+    ("hdf5", readers::hdf5),
+];
+
+/// The target of this name.
+pub fn target(name: &str) -> fn(&[u8]) {
+    TARGETS.iter().find(|(known, _)| *known == name).expect("a name in the table").1
+}
+
+/// A panic that the program itself turns into an error is no find: the fuzzer's hook must not hear of it.
+pub fn ignore_guarded_panics() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !nlsq_engine::data::guard::is_guarded() {
+            report(panic);
+        }
+    }));
+}
