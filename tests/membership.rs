@@ -155,8 +155,9 @@ impl Story {
                     |other: &Event| matches!(other, Event::Loaded(who, what) if (who, what) == (agent, request));
                 self.waiting.retain(|other| !answered(other));
             }
-            Event::Listening { agent, .. } | Event::Ended { agent, .. } => {
-                let listens = |other: &Event| matches!(other, Event::Listening { agent: who, .. } if who == agent);
+            Event::Listening { agent, generation, .. } | Event::Ended { agent, generation, .. } => {
+                let named = (agent, generation);
+                let listens = |other: &Event| matches!(other, Event::Listening { agent, generation, .. } if (agent, generation) == named);
                 self.waiting.retain(|other| !listens(other));
             }
             _ => {}

@@ -187,7 +187,15 @@ impl Plan {
             faults: Vec::new(),
             rules,
         };
-        Self { faults: faults(random, weather, &plan.rules), ..plan }
+        Self { faults: faults(random, &plan), ..plan }
+    }
+}
+
+impl Plan {
+    /// About how many milliseconds the run takes when nothing goes wrong.
+    fn length(&self) -> u64 {
+        let share = self.tiles.div_ceil(self.agents as u64);
+        1000 + share * self.reading + self.passes * (self.thinking / 2 + share * self.compute + 2 * self.delay.1)
     }
 }
 
@@ -211,13 +219,14 @@ fn rules(random: &mut Random) -> Rules {
     }
 }
 
-fn faults(random: &mut Random, weather: Weather, rules: &Rules) -> Vec<Fault> {
+fn faults(random: &mut Random, plan: &Plan) -> Vec<Fault> {
+    let (weather, rules) = (plan.weather, &plan.rules);
     let (count, kinds): (u64, &[Kind]) = match weather {
         Weather::Calm => (0, &[]),
         Weather::Mild => (random.between(1, 6), &MILD),
         Weather::Wild => (random.between(1, 16), &WILD),
     };
-    let mut faults: Vec<Fault> = (0..count).map(|_| fault(random, weather, kinds, rules)).collect();
+    let mut faults: Vec<Fault> = (0..count).map(|_| fault(random, plan, kinds)).collect();
     if weather == Weather::Wild && rules.launched && random.chance(0.3) {
         let kind = Kind::LaunchFails;
         faults.push(Fault { kind, moment: Moment::At(random.millis(2_500, 10_000)), lasts: Duration::ZERO, die: 0 });
@@ -225,16 +234,16 @@ fn faults(random: &mut Random, weather: Weather, rules: &Rules) -> Vec<Fault> {
     faults
 }
 
-fn fault(random: &mut Random, weather: Weather, kinds: &[Kind], rules: &Rules) -> Fault {
+fn fault(random: &mut Random, plan: &Plan, kinds: &[Kind]) -> Fault {
     let kind = random.pick(kinds);
     let moment = if random.chance(0.5) {
-        Moment::At(random.millis(0, 8_000))
+        Moment::At(random.millis(0, plan.length().min(20_000)))
     } else {
         let span = random.pick(&[1, 20, 200]);
         Moment::After(random.pick(&WATCHED), random.between(1, 9) as u32, random.millis(0, span))
     };
-    let dead = rules.dead_after.as_millis() as u64;
-    let lasts = match (weather, kind) {
+    let dead = plan.rules.dead_after.as_millis() as u64;
+    let lasts = match (plan.weather, kind) {
         // Shorter than anybody calls silence a death, with a sign of life under way.
         (Weather::Mild, Kind::Stop | Kind::CoordinatorStop) => random.millis(10, dead / 4),
         (_, Kind::CoordinatorThink) => random.millis(100, 3 * dead),
