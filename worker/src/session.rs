@@ -10,7 +10,8 @@
 //! ```
 //!
 //! Tiles are kept whatever happens to generations and connections, until a coordinator names another run or tells the agent
-//! which to keep. An [`Command::Abort`] is always answered by [`Response::Ended`], also where there was nothing to end: the
+//! which to keep. What is still being read when a generation starts is neither answered nor kept: the coordinator has forgotten
+//! that it asked. An [`Command::Abort`] is always answered by [`Response::Ended`], also where there was nothing to end: the
 //! coordinator waits for it.
 
 use std::collections::BTreeMap;
@@ -132,12 +133,25 @@ pub struct Session {
     held: TileSet,
     prepared: Option<u64>,
     serving: Option<u64>,
-    /// Readings under way: of which run, which tiles, and which request waits for the answer.
-    readings: BTreeMap<u64, (Option<RunId>, TileSet, Option<u64>)>,
+    /// What is in the tiles that are held.
+    contents: BTreeMap<u64, TileContent>,
+    /// Readings under way.
+    readings: BTreeMap<u64, Wanted>,
     /// The last reading's number.
     last_reading: u64,
     /// It was asked to end.
     leaving: bool,
+}
+
+/// A reading under way.
+#[derive(Clone, Debug)]
+struct Wanted {
+    run: Option<RunId>,
+    tiles: TileSet,
+    /// The request that waits for it, and what that is about.
+    request: Option<(u64, TileSet)>,
+    /// Whether a generation has started meanwhile, so that it is not wanted any more.
+    void: bool,
 }
 
 impl Session {
@@ -171,8 +185,8 @@ impl Session {
                 vec![ended(generation, cause)]
             }
             Event::Broken => {
-                for (_, _, request) in self.readings.values_mut() {
-                    *request = None;
+                for wanted in self.readings.values_mut() {
+                    wanted.request = None;
                 }
                 let mut actions = self.put_down("the coordinator is gone");
                 actions.push(if self.leaving { Action::Leave(None) } else { Action::Redial });
@@ -191,11 +205,18 @@ impl Session {
             Command::Welcome(welcome) => {
                 if self.run.replace(welcome.run) != Some(welcome.run) {
                     self.held = TileSet::new();
+                    self.contents.clear();
                 }
                 vec![Action::Adopt(welcome)]
             }
             Command::Beat => Vec::new(),
-            Command::Hold { request, tiles } => self.hold(request, &tiles),
+            Command::Hold { request, tiles } => self.hold(request, tiles),
+            Command::Keep { tiles } => {
+                for wanted in self.readings.values_mut() {
+                    wanted.request = wanted.request.take().map(|(request, all)| (request, all.intersection(&tiles)));
+                }
+                vec![self.keep(&tiles)]
+            }
             Command::Prepare { generation } => {
                 let mut actions = self.put_down("another generation begins");
                 self.prepared = Some(generation);
@@ -235,28 +256,47 @@ impl Session {
         actions
     }
 
-    fn hold(&mut self, request: u64, tiles: &TileSet) -> Vec<Action> {
+    /// Lets go of all tiles but these and those that are being read: they may be in memory already.
+    fn keep(&mut self, tiles: &TileSet) -> Action {
+        self.held = self.held.intersection(tiles);
+        self.contents.retain(|tile, _| self.held.contains(*tile));
+        let coming = self.readings.values().filter(|wanted| wanted.run == self.run && !wanted.void);
+        Action::Keep(coming.fold(self.held.clone(), |all, wanted| all.union(&wanted.tiles)))
+    }
+
+    /// What is in tiles that are held.
+    fn contents_of(&self, tiles: &TileSet) -> Vec<TileContent> {
+        let of_run = |run: &std::ops::Range<u64>| self.contents.range(run.clone()).map(|(_, content)| *content);
+        tiles.runs().iter().flat_map(of_run).collect()
+    }
+
+    fn hold(&mut self, request: u64, tiles: TileSet) -> Vec<Action> {
         let missing = tiles.difference(&self.held);
         if missing.is_empty() {
-            return vec![Action::Say(Response::Loaded { request, tiles: Vec::new() })];
+            return vec![Action::Say(Response::Loaded { request, tiles: self.contents_of(&tiles) })];
         }
         self.last_reading += 1;
-        self.readings.insert(self.last_reading, (self.run, missing.clone(), Some(request)));
+        let wanted = Wanted { run: self.run, tiles: missing.clone(), request: Some((request, tiles)), void: false };
+        self.readings.insert(self.last_reading, wanted);
         vec![Action::Read { reading: self.last_reading, tiles: missing }]
     }
 
     fn has_read(&mut self, reading: u64, outcome: Reading) -> Vec<Action> {
-        let Some((run, tiles, request)) = self.readings.remove(&reading) else { return Vec::new() };
+        let Some(Wanted { run, tiles, request, void }) = self.readings.remove(&reading) else { return Vec::new() };
         if run != self.run {
             return Vec::new();
         }
-        if matches!(outcome, Reading::Done(_)) {
+        if void {
+            return vec![self.keep(&self.held.clone())];
+        }
+        if let Reading::Done(contents) = &outcome {
             self.held = self.held.union(&tiles);
+            self.contents.extend(contents.iter().map(|content| (content.tile, *content)));
         }
         // A request of a connection that is gone waits for nothing.
-        let Some(request) = request else { return Vec::new() };
+        let Some((request, tiles)) = request else { return Vec::new() };
         vec![Action::Say(match outcome {
-            Reading::Done(tiles) => Response::Loaded { request, tiles },
+            Reading::Done(_) => Response::Loaded { request, tiles: self.contents_of(&tiles) },
             Reading::NoRoom { room, message } => Response::NoRoom { request, room, message },
             Reading::Refused { message, row } => Response::Refused { request, message, row },
             Reading::Failed { message } => Response::Failed { request, message },
@@ -272,9 +312,11 @@ impl Session {
             let cause = "told to evaluate tiles that it does not hold".to_string();
             return vec![Action::ClosePort, ended(generation, Some(cause))];
         }
-        self.held = tiles.clone();
         self.serving = Some(generation);
-        vec![Action::Keep(tiles.clone()), Action::Begin { generation, index, addresses, tiles }]
+        for wanted in self.readings.values_mut() {
+            wanted.void = true;
+        }
+        vec![self.keep(&tiles), Action::Begin { generation, index, addresses, tiles }]
     }
 }
 
@@ -284,10 +326,18 @@ fn ended(generation: u64, cause: Option<String>) -> Action {
 
 #[cfg(test)]
 mod tests {
+    use nlsq_engine::data::YStatistics;
+    use nlsq_engine::normal::Counts;
+
     use super::*;
 
     fn tiles(count: u64) -> TileSet {
         TileSet::full(count)
+    }
+
+    fn contents(tiles: std::ops::Range<u64>) -> Vec<TileContent> {
+        let content = |tile| TileContent { tile, counts: Counts::default(), statistics: YStatistics::default() };
+        tiles.map(content).collect()
     }
 
     fn said(session: &mut Session, command: Command) -> Vec<Action> {
@@ -304,8 +354,8 @@ mod tests {
         let mut session = Session { run: Some(RunId([1; 16])), ..Session::default() };
         let read = said(&mut session, Command::Hold { request: 7, tiles: tiles(count) });
         assert_eq!(read, [Action::Read { reading: 1, tiles: tiles(count) }]);
-        let done = session.step(Event::Read { reading: 1, outcome: Reading::Done(Vec::new()) });
-        assert_eq!(done, [Action::Say(Response::Loaded { request: 7, tiles: Vec::new() })]);
+        let done = session.step(Event::Read { reading: 1, outcome: Reading::Done(contents(0..count)) });
+        assert_eq!(done, [Action::Say(Response::Loaded { request: 7, tiles: contents(0..count) })]);
         session
     }
 
@@ -331,7 +381,7 @@ mod tests {
         assert!(matches!(broken[..], [Action::Abort { generation: 1, .. }, Action::Redial]), "{broken:?}");
         assert_eq!(session.holds(), Some((RunId([1; 16]), tiles(3))));
         let known = said(&mut session, Command::Hold { request: 1, tiles: tiles(2) });
-        assert_eq!(known, [Action::Say(Response::Loaded { request: 1, tiles: Vec::new() })]);
+        assert_eq!(known, [Action::Say(Response::Loaded { request: 1, tiles: contents(0..2) })]);
         session.run = Some(RunId([2; 16]));
         session.held = TileSet::new();
         assert_eq!(session.holds(), None);
@@ -351,8 +401,38 @@ mod tests {
         let mut session = Session { run: Some(RunId([1; 16])), ..Session::default() };
         said(&mut session, Command::Hold { request: 1, tiles: tiles(2) });
         session.step(Event::Broken);
-        assert_eq!(session.step(Event::Read { reading: 1, outcome: Reading::Done(Vec::new()) }), []);
+        assert_eq!(session.step(Event::Read { reading: 1, outcome: Reading::Done(contents(0..2)) }), []);
         assert_eq!(session.holds(), Some((RunId([1; 16]), tiles(2))));
+        let known = said(&mut session, Command::Hold { request: 9, tiles: tiles(2) });
+        assert_eq!(known, [Action::Say(Response::Loaded { request: 9, tiles: contents(0..2) })]);
+    }
+
+    #[test]
+    fn what_is_still_being_read_when_a_generation_starts_is_let_go_of() {
+        let mut session = holding(4);
+        said(&mut session, Command::Hold { request: 8, tiles: (2..6).into() });
+        said(&mut session, Command::Prepare { generation: 1 });
+        let start = Command::Start { generation: 1, index: 1, addresses: Vec::new(), tiles: tiles(3) };
+        assert_eq!(said(&mut session, start)[0], Action::Keep(tiles(3)));
+        let again = said(&mut session, Command::Hold { request: 9, tiles: (2..5).into() });
+        assert_eq!(again, [Action::Read { reading: 3, tiles: (3..5).into() }]);
+        // What is wanted now may be in memory already, though nobody has heard so.
+        let read = session.step(Event::Read { reading: 2, outcome: Reading::Done(contents(4..6)) });
+        assert_eq!(read, [Action::Keep(tiles(5))]);
+        assert_eq!(session.holds(), Some((RunId([1; 16]), tiles(3))));
+        let read = session.step(Event::Read { reading: 3, outcome: Reading::Done(contents(3..5)) });
+        assert_eq!(read, [Action::Say(Response::Loaded { request: 9, tiles: contents(2..5) })]);
+    }
+
+    #[test]
+    fn an_agent_lets_go_of_what_it_is_told() {
+        let mut session = holding(4);
+        said(&mut session, Command::Hold { request: 8, tiles: (3..6).into() });
+        let kept = said(&mut session, Command::Keep { tiles: (1..3).into() });
+        assert_eq!(kept, [Action::Keep([1..3, 4..6].into_iter().collect())]);
+        let read = session.step(Event::Read { reading: 2, outcome: Reading::Done(contents(4..6)) });
+        assert_eq!(read, [Action::Say(Response::Loaded { request: 8, tiles: Vec::new() })]);
+        assert_eq!(session.holds(), Some((RunId([1; 16]), [1..3, 4..6].into_iter().collect())));
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //!    with [`Command::Welcome`], and both begin to send signs of life: [`Command::Beat`] and [`Response::Alive`].
 //! 2. *Loading.* [`Command::Hold`] names tiles that the agent will need; it reads those that it does not hold, says
 //!    [`Response::Loading`] as it goes, and ends with [`Response::Loaded`], [`Response::NoRoom`], [`Response::Refused`] or
-//!    [`Response::Failed`]. Several may be under way; they are answered in order. Tiles may be read while a generation serves.
+//!    [`Response::Failed`]. Several may be under way; they are answered in order, but not after a [`Command::Start`] that
+//!    came meanwhile. Tiles may be read while a generation serves. [`Command::Keep`] makes room where there is little.
 //! 3. *Serving*, once per generation. [`Command::Prepare`] ends an older generation and makes the agent open a fresh data
 //!    port: [`Response::Listening`]. When all members have one, [`Command::Start`] names them all, and the tiles that the
 //!    agent is to evaluate; it lets go of all others, connects to its peers and steps the dataflow. It ends with
@@ -42,6 +43,11 @@ pub enum Command {
         /// Names the answer.
         request: u64,
         /// Those that are wanted; what is held already need not be read.
+        tiles: TileSet,
+    },
+    /// Let go of all tiles but these: there is no room for them and for those that will be asked for.
+    Keep {
+        /// Which.
         tiles: TileSet,
     },
     /// Open a data port for this generation.
@@ -92,7 +98,7 @@ pub enum Response {
     Loaded {
         /// The request.
         request: u64,
-        /// What was read for it, tile by tile.
+        /// What is in them, tile by tile, read for it or held before.
         tiles: Vec<TileContent>,
     },
     /// The tiles of a request do not fit into the agent's memory.

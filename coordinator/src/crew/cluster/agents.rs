@@ -179,6 +179,7 @@ impl Cluster {
     pub(super) fn tell(&mut self, agent: AgentId, order: Order) -> Option<Event> {
         let command = match order {
             Order::Hold { request, tiles } => Command::Hold { request, tiles },
+            Order::Keep { tiles } => Command::Keep { tiles },
             Order::Prepare { generation } => Command::Prepare { generation },
             Order::Abort { generation, cause } => Command::Abort { generation, cause },
             Order::Start { generation, index, members, tiles } => {

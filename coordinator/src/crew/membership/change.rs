@@ -10,12 +10,11 @@ const FIRST_CHANGE: f64 = 0.1;
 impl Membership {
     /// An agent has read what it was asked to.
     pub(super) fn loaded(&mut self, agent: AgentId, request: u64) {
-        let now = self.now;
-        let Some((tiles, took)) = self.agents.get_mut(&agent).and_then(|agent| agent.has_loaded(request, now)) else {
+        let Some((tiles, since)) = self.agents.get_mut(&agent).and_then(|agent| agent.has_loaded(request)) else {
             return;
         };
         let (seconds, all) = &mut self.pace.reading;
-        *seconds += took.as_secs_f64();
+        *seconds += (self.clock - since).as_secs_f64();
         *all += tiles;
     }
 
@@ -41,7 +40,7 @@ impl Membership {
         let leaves = |id: &AgentId| self.agents.get(id).is_some_and(|agent| agent.draining);
         if self.deal.keys().any(leaves) {
             // Below the least number nobody is let go; one that is lost all the same is waited for.
-            if members.len() >= self.rules.min {
+            if self.staying() >= self.rules.min {
                 self.prepare(members);
             }
             return;
@@ -51,6 +50,21 @@ impl Membership {
             self.prepare(members);
         } else if self.rules.balance {
             self.rebalance();
+        }
+    }
+
+    /// Lets those go who want to leave and have nothing to do.
+    pub(super) fn release_idle(&mut self) {
+        if matches!(self.stage, Stage::Settling { .. } | Stage::Over) || self.staying() < self.rules.min {
+            return;
+        }
+        let idle =
+            |id: &AgentId| !self.deal.contains_key(id) && !self.next.as_ref().is_some_and(|it| it.contains_key(id));
+        let leave = |id: &&AgentId| self.agents[*id].draining && idle(id);
+        for agent in self.agents.keys().filter(leave).copied().collect::<Vec<_>>() {
+            self.act(Action::Release(agent, "its tiles are held by others".to_string()));
+            self.agents.remove(&agent);
+            self.released += 1;
         }
     }
 
@@ -80,9 +94,11 @@ impl Membership {
     }
 
     fn prepare(&mut self, members: Vec<AgentId>) {
-        // Without room the crew stays as it is.
+        // Without room the crew stays as it is; what an agent serves now it must hold beside what it is to serve next.
         let Ok(deal) = self.dealt(&members) else { return };
-        if deal != self.deal {
+        let serves = |id| self.deal.get(id).cloned().unwrap_or_default();
+        let fits = deal.iter().all(|(id, tiles)| self.agents[id].has_room(tiles, &serves(id)));
+        if fits && deal != self.deal {
             self.story.moved = self.order_tiles(&deal);
             self.next = Some(deal);
         }
@@ -101,12 +117,9 @@ impl Membership {
         let before: Deal = std::mem::replace(&mut self.deal, next);
         for agent in before.keys() {
             self.tell(*agent, Order::Abort { generation, cause: cause.clone() });
-            if !self.deal.contains_key(agent) && self.agents.get(agent).is_some_and(|known| known.draining) {
-                self.act(Action::Release(*agent, "its tiles are held by others".to_string()));
-                self.agents.remove(agent);
-            }
         }
-        self.story.since = Some(self.now);
+        self.release_idle();
+        self.story.since = Some(self.clock);
         self.story.causes = reasons(&before, &self.deal);
         self.open();
     }

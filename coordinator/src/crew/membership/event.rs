@@ -102,6 +102,11 @@ pub enum Order {
         /// Which.
         tiles: TileSet,
     },
+    /// Let go of all tiles but these, to make room.
+    Keep {
+        /// Which.
+        tiles: TileSet,
+    },
     /// Open a data port.
     Prepare {
         /// For this generation.

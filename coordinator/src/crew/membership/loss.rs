@@ -81,7 +81,6 @@ impl Membership {
                 Stage::Over => {}
             }
         }
-        self.relaunch();
     }
 
     /// The generation is over: everybody is told, and waited for.
@@ -97,7 +96,9 @@ impl Membership {
         for agent in &waiting {
             self.tell(*agent, Order::Abort { generation, cause: cause.clone() });
         }
-        self.next = None;
+        if self.next.take().is_some() {
+            self.story.moved = 0;
+        }
         self.stage = Stage::Settling { generation, waiting, deadline: self.now + self.rules.dead_after };
     }
 
@@ -122,19 +123,19 @@ impl Membership {
 
     pub(super) fn settle(&mut self) {
         let Stage::Settling { waiting, deadline, .. } = &self.stage else { return };
-        if self.now >= *deadline {
-            for agent in waiting.clone() {
-                let cause = "did not end the generation in time".to_string();
-                self.act(Action::Dismiss(agent, cause.clone()));
-                self.lose(agent, cause);
-            }
-        } else if waiting.is_empty() {
+        let late = if self.now >= *deadline { waiting.clone() } else { BTreeSet::new() };
+        for agent in late {
+            let cause = "did not end the generation in time".to_string();
+            self.act(Action::Dismiss(agent, cause.clone()));
+            self.lose(agent, cause);
+        }
+        if matches!(&self.stage, Stage::Settling { waiting, .. } if waiting.is_empty()) {
             self.regroup();
         }
     }
 
     /// Waits for as many agents as are needed; that may be none.
-    fn regroup(&mut self) {
+    pub(super) fn regroup(&mut self) {
         if self.stage == Stage::Over {
             return;
         }
@@ -150,7 +151,7 @@ impl Membership {
     /// Keeps a cause, in the order in which they became known. What follows from a loss is kept only as long as nothing
     /// better is known.
     fn blame(&mut self, cause: String) {
-        self.story.since.get_or_insert(self.now);
+        self.story.since.get_or_insert(self.clock);
         let follows = |cause: &str| CONSEQUENCES.iter().any(|text| cause.contains(text));
         let known = &mut self.story.causes;
         if follows(&cause) && !known.is_empty() {
@@ -166,7 +167,7 @@ impl Membership {
 
     /// Counts a broken generation; too many in too short a time end the run.
     fn count_loss(&mut self) {
-        let (now, window) = (self.now, self.rules.restart_window);
+        let (now, window) = (self.clock, self.rules.restart_window);
         self.losses.push_back(now);
         while self.losses.front().is_some_and(|&first| now - first > window) {
             self.losses.pop_front();
@@ -177,14 +178,24 @@ impl Membership {
         }
     }
 
-    /// Launches workers in the place of those that are lost or about to leave, where that is done here.
+    /// Launches workers in the place of lost ones, where that is done here. One that was asked to leave is replaced only where the
+    /// least number needs it. Those that end again and again are not replaced for ever: in the window of losses every place may
+    /// be filled anew once for each loss that is survived.
     pub(super) fn relaunch(&mut self) {
         if !self.rules.launched || self.stage == Stage::Over {
             return;
         }
-        let missing = self.rules.max.saturating_sub(self.fit_to_serve() + self.launching);
+        let (now, window) = (self.clock, self.rules.restart_window);
+        while self.launches.front().is_some_and(|&first| now - first > window) {
+            self.launches.pop_front();
+        }
+        let leaving = self.agents.len() - self.fit_to_serve();
+        let places = self.rules.max.saturating_sub(self.released + leaving).max(self.rules.min);
+        let allowed = self.rules.max_restarts.max(1).saturating_mul(self.rules.max) - self.launches.len();
+        let missing = places.saturating_sub(self.fit_to_serve() + self.launching).min(allowed);
         if missing > 0 {
             self.launching += missing;
+            self.launches.extend(std::iter::repeat_n(now, missing));
             self.act(Action::Launch(missing));
         }
     }
@@ -196,15 +207,18 @@ impl Membership {
             let (there, needed, limit) = (self.agents.len(), self.rules.min, self.rules.join_limit);
             return self.fail(Failure::NeverEnough { there, needed, limit, cause: Some(cause) });
         }
-        self.story.causes.push(cause);
-        self.count_loss();
-        self.relaunch();
+        // As long as a generation serves, nothing is lost by it.
+        if !self.is_serving() {
+            self.blame(cause);
+        }
     }
 
     /// An agent was refused the data. Before they were complete that ends the run; later they were good, so the agent is not.
     pub(super) fn refused(&mut self, agent: AgentId, request: u64, error: DataError) {
         let Some(known) = self.agents.get_mut(&agent) else { return };
-        known.loading.remove(&request);
+        if known.loading.remove(&request).is_none() {
+            return;
+        }
         if self.complete {
             let cause = format!("cannot read its tiles: {}", error.message);
             self.act(Action::Dismiss(agent, cause.clone()));
@@ -217,14 +231,16 @@ impl Membership {
     /// An agent cannot hold what it was dealt: it is dealt less from now on.
     pub(super) fn no_room(&mut self, agent: AgentId, request: u64, room: u64, message: String) {
         let Some(known) = self.agents.get_mut(&agent) else { return };
-        known.loading.remove(&request);
+        // The room counts in any case; the request only if it still stands.
+        let stood = known.loading.remove(&request);
         known.capacity = known.capacity.min(room);
+        known.cramped |= stood.is_some();
         if self.next.as_ref().is_some_and(|next| next.contains_key(&agent)) {
             self.next = None;
         }
-        if self.stage == Stage::Loading {
+        self.story.moved = self.story.moved.saturating_sub(stood.as_ref().map_or(0, |wanted| wanted.tiles.len()));
+        if stood.is_some() && self.stage == Stage::Loading {
             self.blame(format!("{agent} {message}"));
-            self.regroup();
         }
     }
 }

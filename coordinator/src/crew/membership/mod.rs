@@ -47,9 +47,12 @@ use nlsq_engine::data::source::DataError;
 use nlsq_engine::data::tile_set::TileSet;
 
 use super::balance::Balance;
-use agent::Agent;
+use agent::{Agent, Wanted};
 pub use event::{Action, AgentId, Event, Failure, Generation, Newcomer, Order, Report};
 pub use rules::Rules;
+
+/// A pause between two events that is none, however short a heartbeat is: the rim looks at the clock no more often.
+const TURN: Duration = Duration::from_millis(50);
 
 /// Which agent owns which tiles.
 type Deal = BTreeMap<AgentId, TileSet>;
@@ -60,6 +63,9 @@ pub struct Membership {
     rules: Rules,
     /// Tiles of the dataset.
     tiles: u64,
+    /// The time of the last event.
+    clock: Duration,
+    /// The time that was lived: of a pause between two events only so much counts as anybody could have been heard in.
     now: Duration,
     agents: BTreeMap<AgentId, Agent>,
     stage: Stage,
@@ -78,6 +84,12 @@ pub struct Membership {
     losses: VecDeque<Duration>,
     /// Workers launched here that have not joined yet.
     launching: usize,
+    /// When workers were launched in the place of others.
+    launches: VecDeque<Duration>,
+    /// Workers launched here that were let go because they wanted to.
+    released: usize,
+    /// Every process that ever joined.
+    identities: BTreeSet<u128>,
     /// The last number of a request to an agent.
     requests: u64,
     story: Story,
@@ -131,6 +143,7 @@ impl Membership {
         Self {
             rules,
             tiles,
+            clock: Duration::ZERO,
             now: Duration::ZERO,
             agents: BTreeMap::new(),
             stage: Stage::Gathering { deadline, enough_since: None, first: true },
@@ -142,6 +155,9 @@ impl Membership {
             refusals: Vec::new(),
             losses: VecDeque::new(),
             launching,
+            launches: VecDeque::new(),
+            released: 0,
+            identities: BTreeSet::new(),
             requests: 0,
             story: Story::default(),
             balance: Balance::default(),
@@ -150,14 +166,19 @@ impl Membership {
         }
     }
 
-    /// Takes an event at a time and says what is to be done. Times must not go back.
-    pub fn step(&mut self, now: Duration, event: Event) -> Vec<Action> {
-        debug_assert!(now >= self.now, "time goes on");
-        self.now = now;
+    /// Takes an event at a time and says what is to be done. Times must not go back, and [`Event::Tick`] should come several
+    /// times in a heartbeat when nothing else does: who does not ask hears nobody, so of a longer pause no more than a
+    /// heartbeat counts as silence or towards a limit.
+    pub fn step(&mut self, clock: Duration, event: Event) -> Vec<Action> {
+        debug_assert!(clock >= self.clock, "time goes on");
+        self.now += (clock - self.clock).min(self.rules.heartbeat.max(TURN));
+        self.clock = clock;
         if self.stage != Stage::Over {
             self.hear(&event);
             self.take(event);
             self.watch();
+            self.release_idle();
+            self.relaunch();
             self.advance();
         }
         std::mem::take(&mut self.actions)
@@ -243,8 +264,18 @@ impl Membership {
             self.act(Action::Dismiss(before, cause.clone()));
             self.lose(before, cause);
         }
-        self.launching = self.launching.saturating_sub(1);
-        self.agents.insert(agent, Agent::new(newcomer, self.now));
+        if self.identities.insert(newcomer.identity) {
+            self.launching = self.launching.saturating_sub(1);
+        }
+        // What it says it holds it is asked for like anything else: the answer says what is in it.
+        let holds = newcomer.holds.clone();
+        let mut agent_known = Agent::new(newcomer, self.now);
+        if !holds.is_empty() {
+            self.requests += 1;
+            agent_known.loading.insert(self.requests, Wanted { tiles: holds.clone(), since: None });
+            self.tell(agent, Order::Hold { request: self.requests, tiles: holds });
+        }
+        self.agents.insert(agent, agent_known);
     }
 
     fn root(&mut self, generation: u64, pass: u64, busy: &[(u64, f64)]) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use nlsq_engine::data::tile_set::TileSet;
 
+use super::agent::Wanted;
 use super::event::{Action, AgentId, Failure, Generation, Order, Report};
 use super::{Deal, Membership, Stage, Story};
 use crate::crew::placement::{NoRoom, Share, place};
@@ -32,8 +33,13 @@ impl Membership {
         }
     }
 
-    /// Agents that may serve.
+    /// Agents that may serve. Below the least number nobody is let go.
     pub(super) fn fit_to_serve(&self) -> usize {
+        self.staying().max(self.agents.len().min(self.rules.min))
+    }
+
+    /// Agents that do not want to leave.
+    pub(super) fn staying(&self) -> usize {
         self.agents.values().filter(|agent| !agent.draining).count()
     }
 
@@ -70,11 +76,12 @@ impl Membership {
         });
     }
 
-    /// The agents that serve next: those who hold most, then the eldest.
+    /// The agents that serve next: those who stay, those who hold most, then the eldest.
     pub(super) fn candidates(&self) -> Vec<AgentId> {
-        let mut all: Vec<_> = self.agents.iter().filter(|(_, agent)| !agent.draining).collect();
-        all.sort_by_key(|(id, agent)| (std::cmp::Reverse(agent.held.len()), **id));
-        let mut chosen: Vec<AgentId> = all.into_iter().take(self.rules.max).map(|(id, _)| *id).collect();
+        let mut all: Vec<_> = self.agents.iter().collect();
+        all.sort_by_key(|(id, agent)| (agent.draining, std::cmp::Reverse(agent.coming().len()), **id));
+        let most = self.fit_to_serve().min(self.rules.max);
+        let mut chosen: Vec<AgentId> = all.into_iter().take(most).map(|(id, _)| *id).collect();
         chosen.sort_unstable();
         chosen
     }
@@ -97,9 +104,21 @@ impl Membership {
         self.deal = deal;
         self.next = None;
         let deal = self.deal.clone();
+        self.make_room(&deal);
         let moved = self.order_tiles(&deal);
         self.story.moved += moved;
         self.stage = Stage::Loading;
+    }
+
+    /// Tells agents that cannot hold their part of a deal beside what they have to let go of the rest.
+    fn make_room(&mut self, deal: &Deal) {
+        for (id, tiles) in deal {
+            let agent = self.agents.get_mut(id).expect("tiles are dealt to agents that are there");
+            if agent.cramped || !agent.has_room(tiles, &agent.coming()) {
+                agent.keeps(tiles);
+                self.tell(*id, Order::Keep { tiles: tiles.clone() });
+            }
+        }
     }
 
     /// Tells every agent of a deal to read what it lacks; how many tiles that are.
@@ -113,7 +132,7 @@ impl Membership {
             }
             moved += missing.len();
             self.requests += 1;
-            agent.loading.insert(self.requests, (missing.clone(), self.now));
+            agent.loading.insert(self.requests, Wanted { tiles: missing.clone(), since: Some(self.clock) });
             let order = Order::Hold { request: self.requests, tiles: missing };
             self.actions.push(Action::Tell(*id, order));
         }
@@ -135,6 +154,13 @@ impl Membership {
                 let first = self.refusals.iter().min_by_key(|error| error.row.unwrap_or(0));
                 let first = first.expect("there is a refusal").clone();
                 self.fail(Failure::Data(first));
+            }
+            return;
+        }
+        if self.deal.keys().any(|id| self.agents[id].cramped) {
+            // Dealt anew when all have answered: only then is it known who holds what.
+            if self.agents.values().all(|agent| agent.loading.is_empty()) {
+                self.regroup();
             }
             return;
         }
@@ -170,8 +196,7 @@ impl Membership {
         for (place, (agent, _)) in members.iter().enumerate() {
             let tiles = self.deal[agent].clone();
             let keeps = self.agents.get_mut(agent).expect("a lost member leaves its stage");
-            // It lets go of everything else, once it is told.
-            keeps.held = tiles.clone();
+            keeps.starts(&tiles);
             let members = members.clone();
             self.tell(*agent, Order::Start { generation, index: place + 1, members, tiles });
         }
@@ -182,7 +207,7 @@ impl Membership {
     /// The generation is connected.
     pub(super) fn serve(&mut self) {
         let story = std::mem::take(&mut self.story);
-        let after = story.since.map_or(Duration::ZERO, |since| self.now - since);
+        let after = story.since.map_or(Duration::ZERO, |since| self.clock - since);
         if story.since.is_some() {
             self.pace.change = after.as_secs_f64();
         }
