@@ -121,7 +121,8 @@ fn kill_after(command: Command, run: &Path, passes: usize) -> bool {
     let before = newest(run);
     let (mut child, mut stderr) = spawn(command);
     let mut seen = 0;
-    while seen < passes || newest(run) == before {
+    let left_one = || newest(run).is_some_and(|newest| before.as_ref() != Some(&newest));
+    while seen < passes || !left_one() {
         if line_with(&mut stderr, "pass").is_none() {
             break; // it has ended
         }
