@@ -74,8 +74,8 @@ fn resume(run: &Path) -> Outcome {
     fit_kept(problem, points, 2, &keeping, &mut ()).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// If this fails after a change of what a state holds: raise the version of the format, add a golden checkpoint of the new version, and
-/// say in the changelog what becomes of runs under way. The file that this version writes stands in the panic's message.
+/// If this fails after a change of what a state holds: raise the version of the format, let this test make a golden checkpoint of the new
+/// version (it does where there is none), and say in the changelog what becomes of runs under way.
 #[test]
 fn the_golden_checkpoint_is_read_and_gone_on_with_to_the_golden_bits() {
     let folder = folder();
@@ -87,8 +87,11 @@ fn the_golden_checkpoint_is_read_and_gone_on_with_to_the_golden_bits() {
 
     let run = crate::support::folder();
     fs::create_dir(run.path().join(FOLDER)).expect("a folder");
-    let golden =
-        fs::read(GOLDEN).unwrap_or_else(|error| panic!("{GOLDEN}: {error}; this version writes {}", own.display()));
+    let golden = fs::read(GOLDEN).unwrap_or_else(|error| {
+        let new = format!("{GOLDEN}.new");
+        fs::copy(&own, &new).expect("the folder of golden files is writable");
+        panic!("{GOLDEN}: {error}; {new} is what this version writes: give it its name")
+    });
     fs::write(run.path().join(FOLDER).join("pass-000004.ckpt"), golden).expect("it is writable");
     let words = describe(Path::new(GOLDEN)).expect("it is readable").expect("it is valid");
     assert!(words.contains("pass        4, phase"), "{words}");

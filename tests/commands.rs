@@ -36,7 +36,10 @@ fn a_run_leaves_its_files() {
     let mut names: Vec<String> =
         fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["covariance.npy", "history.parquet", "job.toml", "log.jsonl", "report.txt", "result.json"]);
+    assert_eq!(
+        names,
+        ["checkpoints", "covariance.npy", "history.parquet", "job.toml", "log.jsonl", "report.txt", "result.json"]
+    );
 
     let result = result(&run);
     assert_eq!((&result["schema"], &result["status"]), (&Value::from(1), &Value::from("converged")));

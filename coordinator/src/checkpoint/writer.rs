@@ -168,12 +168,13 @@ impl<F: Files> Plan<F> {
         self.store.save(snapshot.pass, sections, self.keep).map_err(|error| error.to_string())
     }
 
-    /// The job first: a checkpoint without it could not be resumed. Then what another run has left goes, since its checkpoints may
-    /// bear higher numbers.
+    /// What another run has left goes, since its checkpoints may bear higher numbers; ended half way, this leaves a run that can still be
+    /// gone on with. Then the job, without which no checkpoint could be.
     fn begin(&self, beginning: &Beginning) -> std::io::Result<()> {
-        if let Some((path, text)) = &beginning.job {
-            self.store.replace(path, &[text.as_bytes()])?;
+        self.store.clear()?;
+        match &beginning.job {
+            Some((path, text)) => self.store.replace(path, &[text.as_bytes()]),
+            None => Ok(()),
         }
-        self.store.clear()
     }
 }

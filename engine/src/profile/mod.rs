@@ -240,7 +240,7 @@ impl Profiler {
         ensure(self.solution.theta.len() == n_free, "the profiles start from no theta of the free parameters")?;
         self.solution.normal.sound(n_free)?;
         self.arms.sound(n_free)?;
-        let pairs = self.arms.len() % 2 == 0
+        let pairs = self.arms.len().is_multiple_of(2)
             && self.arms.chunks_exact(2).all(|pair| pair[0].parameter() == pair[1].parameter());
         ensure(pairs, "a profile has not two arms")?;
         let better = self.better.as_ref().is_none_or(|better| better.theta.len() == n_free);
