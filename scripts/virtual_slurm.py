@@ -30,7 +30,7 @@ SlurmdPidFile={folder}/run/slurmd-%n.pid
 SlurmctldLogFile={folder}/log/slurmctld.log
 SlurmdLogFile={folder}/log/slurmd-%n.log
 ProctrackType=proctrack/linuxproc
-TaskPlugin={task_plugin}
+TaskPlugin=task/affinity
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 SwitchType=switch/none
@@ -51,7 +51,10 @@ KillOnBadExit=0
 JobRequeue=1
 UnkillableStepTimeout=20
 NodeName=n[1-{nodes}] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{first}-{last}] CPUs={cpus} RealMemory=1000 State=UNKNOWN
-PartitionName=debug Nodes=n[1-{nodes}] Default=YES MaxTime=INFINITE State=UP
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=debug Nodes=n[1-{nodes}] Default=YES MaxTime=INFINITE State=UP PriorityTier=1 PreemptMode=REQUEUE GraceTime=15
+PartitionName=urgent Nodes=n[1-{nodes}] MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
 """
 
 
@@ -128,7 +131,6 @@ class Cluster:
             name=f"nlsq{os.getpid()}", host=socket.gethostname().split(".")[0], controller_port=first,
             user=subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip(),
             authentication=self.authentication() if root else "AuthType=auth/none\nCredType=cred/none",
-            task_plugin="task/affinity" if root else "task/none",
             folder=self.folder, nodes=self.nodes, first=first + 1, last=first + self.nodes, cpus=self.cpus,
         ))
         self.run("slurmctld", "-f", self.configuration)
