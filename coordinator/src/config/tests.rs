@@ -263,7 +263,7 @@ fn faults_of_flags_name_the_flag() {
     expect(&["--token-file", "t", "--workers", "2"], "expected --listen beside it");
     expect(&["--placement", "scattered"], "expected --workers beside it");
     expect(&["--wire", "encrypted"], "expected --workers beside it");
-    expect(&["--workers", "2", "--wire", "scrambled"], "plain or encrypted");
+    expect(&["--workers", "2", "--wire", "scrambled"], "expected one of plain, encrypted");
     expect(&["--workers", "2..3"], "expected --listen beside it");
     expect(&["--x", "t"], "the variable \"t\" is given twice");
     expect(&["--sigma", "--mask"], "--sigma: expected a value, found the flag --mask");
