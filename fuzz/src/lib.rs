@@ -1,12 +1,15 @@
 //! What the fuzz targets do with their bytes: plain functions, so that a test runs the corpora without a fuzzer.
 
-mod readers;
+pub mod readers;
 mod scratch;
-mod texts;
-mod wire;
+pub mod texts;
+pub mod wire;
+
+/// A target: what it does with bytes.
+pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its program in fuzz_targets/ and of its folder in corpus/.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("handshake_acceptor", wire::handshake_acceptor),
     ("handshake_dialer", wire::handshake_dialer),
     ("handshake_changed", wire::handshake_changed),
@@ -25,11 +28,6 @@ pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("arrow", readers::arrow),
     ("hdf5", readers::hdf5),
 ];
-
-/// The target of this name.
-pub fn target(name: &str) -> fn(&[u8]) {
-    TARGETS.iter().find(|(known, _)| *known == name).expect("a name in the table").1
-}
 
 /// A panic that the program itself turns into an error is no find: the fuzzer's hook must not hear of it.
 pub fn ignore_guarded_panics() {

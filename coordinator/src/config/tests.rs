@@ -268,7 +268,7 @@ fn faults_of_flags_name_the_flag() {
     expect(&["--workers", "2", "--heartbeat", "8"], "expected at least twice as long");
     expect(&["--memory", "lots"], "--memory: expected a size in bytes, such as 8GiB");
     expect(&["--wire", "encrypted"], "expected --workers beside it");
-    expect(&["--workers", "2", "--wire", "scrambled"], "plain or encrypted");
+    expect(&["--workers", "2", "--wire", "scrambled"], "expected one of plain, encrypted");
     expect(&["--x", "t"], "the variable \"t\" is given twice");
     expect(&["--sigma", "--mask"], "--sigma: expected a value, found the flag --mask");
     expect(&["--csv", "sep"], "sep");

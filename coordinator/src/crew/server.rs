@@ -311,3 +311,7 @@ async fn turn_away(mut reader: Reader, mut writer: Writer, reason: &str) {
     // If it is gone, so much the better.
     let _ = tokio::time::timeout(HANDSHAKE_LIMIT, leave).await;
 }
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;
