@@ -23,6 +23,9 @@ use crate::run_dir::{REPORT, RESULT, replace};
 
 pub(super) fn inspect(file: &Path, csv: Option<&str>) -> Result<u8, Failure> {
     if checkpoint::is_checkpoint(file) {
+        if csv.is_some() {
+            return Err(JobError::usage(format!("--csv is for datasets; {} is a checkpoint", file.display())).into());
+        }
         let described = checkpoint::describe(file);
         let described = described.map_err(|e| JobError::usage(format!("cannot read {}: {e}", file.display())))?;
         return print(&described.map_err(JobError::usage)?).map(|()| 0);
