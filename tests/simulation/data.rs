@@ -28,6 +28,8 @@ pub(super) struct Mesh {
     parts: Vec<Part>,
     /// What does not get through for the time being: from, to, what.
     stalled: Vec<(usize, usize, Word)>,
+    /// When the last report of the coordinator's part reaches the thread of the fit.
+    reported: Duration,
 }
 
 /// A member's part.
@@ -85,6 +87,7 @@ impl World {
             hosts,
             owned: BTreeMap::new(),
             stalled: Vec::new(),
+            reported: Duration::ZERO,
         });
         let before = mesh.owned.insert(index, tiles.clone());
         assert!(before.is_none(), "member {index} of generation {generation} is told to start twice");
@@ -210,7 +213,7 @@ impl World {
         part.state = State::Up;
         let early = std::mem::take(&mut part.early);
         if member == 0 {
-            self.post(Mail::Up(generation));
+            self.report(generation, Mail::Up(generation));
         }
         for pass in early {
             self.evaluate(generation, member, pass);
@@ -262,8 +265,19 @@ impl World {
         if let Some(&sum) = fold.tree.root() {
             let busy = std::mem::take(&mut fold.busy);
             self.mesh(generation).parts[0].folds.remove(&pass);
-            self.post(Mail::Root { generation, pass, sum, busy });
+            self.report(generation, Mail::Root { generation, pass, sum, busy });
         }
+    }
+
+    /// Threads of the coordinator's part tell the thread of the fit, in order, and now and then late.
+    fn report(&mut self, generation: u64, mail: Mail) {
+        let late = if self.random.chance(0.05) { 500 } else { 1 };
+        let time = self.now + self.random.millis(0, late);
+        let incarnation = self.coordinator.incarnation;
+        let reported = &mut self.mesh(generation).reported;
+        *reported = time.max(*reported);
+        let time = *reported;
+        self.at(time, Happening::Mail(incarnation, mail));
     }
 
     /// A process brings its part of a generation down.
@@ -301,7 +315,7 @@ impl World {
     fn part_over(&mut self, generation: u64, member: usize, cause: Option<String>) {
         let host = self.meshes[&generation].hosts[member];
         if host == COORDINATOR {
-            self.post(Mail::Down(generation, cause));
+            self.report(generation, Mail::Down(generation, cause));
         } else {
             self.doing(host, Doing::Session(Event::Over { generation, cause }));
         }
