@@ -80,7 +80,10 @@ pub(crate) fn undisturbed() -> &'static Undisturbed {
 
 /// Lines that a process has written to standard error so far.
 #[derive(Clone, Default)]
-pub(crate) struct Lines(Arc<(Mutex<(Vec<String>, bool)>, Condvar)>);
+pub(crate) struct Lines(Arc<(Mutex<Said>, Condvar)>);
+
+/// The lines, and whether there will be no more.
+type Said = (Vec<String>, bool);
 
 impl Lines {
     fn collect(from: impl std::io::Read + Send + 'static) -> Self {

@@ -2,6 +2,7 @@
 
 use super::*;
 use nlsq_worker::handshake::{RunId, dial};
+use nlsq_worker::protocol::Introduction;
 use nlsq_worker::protocol::codec::{PREFIX, encode, receive, send};
 use nlsq_worker::secret::Secret;
 use nlsq_worker::wire::{Mode, Wire};
@@ -15,6 +16,8 @@ struct Port {
     credentials: Credentials,
 }
 
+/// Tiles of the run.
+const TILES: u64 = 10;
 /// How long a test waits for what must come.
 const SOON: Duration = Duration::from_secs(30);
 
@@ -22,7 +25,7 @@ impl Port {
     fn open(wire: Mode) -> Self {
         let credentials = Credentials { secret: Secret::random().unwrap(), wire };
         let strangers: Arc<Strangers> = Arc::default();
-        let rules = Rules { credentials: credentials.clone(), tiles: 10, strangers: Arc::clone(&strangers) };
+        let rules = Rules { credentials: credentials.clone(), tiles: TILES, strangers: Arc::clone(&strangers) };
         let (sender, events) = channel();
         let server = Server::start(SocketAddr::from(([127, 0, 0, 1], 0)), rules, sender).unwrap();
         Self { server, events, strangers, credentials }
@@ -46,7 +49,7 @@ impl Port {
         let mut agent = self.proved();
         send(&mut agent, &joined()).unwrap();
         let Event::Connected { id, commands, .. } = self.event() else { panic!("an agent joins first") };
-        assert!(matches!(self.event(), Event::Said { response: Response::Joined { .. }, .. }));
+        assert!(matches!(self.event(), Event::Said { response: Response::Joined(_), .. }));
         (agent, id, commands)
     }
 
@@ -56,7 +59,15 @@ impl Port {
 }
 
 fn joined() -> Response {
-    Response::Joined { version: "1".to_string(), process: 7, device: "tape".to_string() }
+    Response::Joined(Box::new(Introduction {
+        version: "1".to_string(),
+        identity: 1,
+        process: 7,
+        device: "tape".to_string(),
+        threads: 1,
+        holds: None,
+        contents: Vec::new(),
+    }))
 }
 
 /// The server has closed this connection.
@@ -116,7 +127,7 @@ fn who_does_not_join_as_a_worker_does_is_never_heard_of() {
     let port = Port::open(Mode::Plain);
     let first = [
         encode(&Response::Loading { points: 1 }).unwrap(),
-        (JOINING as u32 + 1).to_le_bytes().to_vec(),
+        (codec::response_limit(TILES) as u32 + 1).to_le_bytes().to_vec(),
         [&4u32.to_le_bytes()[..], &[255; 4]].concat(),
     ];
     for bytes in first {
@@ -156,14 +167,4 @@ fn a_thousand_silent_connections_hold_off_nobody() {
     drop(silent);
     let news = port.strangers.news();
     assert_eq!(news.iter().filter(|text| text.contains("make room")).count(), 1, "{news:?}");
-}
-
-#[test]
-fn a_late_agent_hears_why_it_is_not_needed() {
-    let port = Port::open(Mode::Encrypted);
-    port.server.close_to_joiners();
-    let mut late = port.proved();
-    send(&mut late, &joined()).unwrap();
-    let word = receive::<Command>(&mut late, JOINING).unwrap();
-    assert!(matches!(word, Some(Command::Leave { reason: Some(reason) }) if reason.contains("all its workers")));
 }
