@@ -34,6 +34,10 @@ pub(super) struct Law {
     /// The last generation, if a loss ended it.
     broken: Option<u64>,
     torn_down: BTreeSet<u64>,
+    /// Requests that are not answered.
+    asked: BTreeMap<AgentId, BTreeSet<u64>>,
+    /// How often an agent was told to start while it was reading something else.
+    pub(super) forgotten: u64,
     /// When there were enough agents last.
     enough: Duration,
     /// When something happened that may count as a loss.
@@ -56,6 +60,8 @@ impl Law {
             started: BTreeMap::new(),
             broken: None,
             torn_down: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            forgotten: 0,
             enough: Duration::ZERO,
             losses: Vec::new(),
         }
@@ -70,12 +76,18 @@ impl Law {
     pub(super) fn resumed(&mut self) {
         self.started.clear();
         self.broken = None;
+        self.asked.clear();
     }
 
     /// The coordinator is told of something.
     pub(super) fn happens(&mut self, event: &Event, now: Duration) {
         match event {
             Event::Closed(..) | Event::NeverJoined(_) => self.losses.push(now),
+            Event::Loaded(agent, request)
+            | Event::NoRoom { agent, request, .. }
+            | Event::Refused(agent, request, _) => {
+                self.asked.entry(*agent).or_default().remove(request);
+            }
             _ => {}
         }
     }
@@ -172,9 +184,12 @@ impl World {
             }
             Order::Start { generation, tiles, .. } => {
                 assert_eq!(*generation, self.law.generations, "a generation starts that was prepared");
+                let asked = self.law.asked.remove(&agent).unwrap_or_default();
+                self.law.forgotten += u64::from(!asked.is_empty());
                 self.law.started.entry(*generation).or_default().push((agent, tiles.clone()));
             }
-            Order::Hold { .. } | Order::Keep { .. } | Order::Abort { .. } => {}
+            Order::Hold { request, .. } => drop(self.law.asked.entry(agent).or_default().insert(*request)),
+            Order::Keep { .. } | Order::Abort { .. } => {}
         }
     }
 

@@ -37,6 +37,8 @@ struct Tally {
     generations: u64,
     breaks: u64,
     changes: u64,
+    /// Agents told to start while they were reading something else.
+    forgotten: u64,
 }
 
 impl Tally {
@@ -49,6 +51,7 @@ impl Tally {
         self.generations += world.law.generations;
         self.breaks += world.law.breaks;
         self.changes += world.law.changes;
+        self.forgotten += world.law.forgotten;
     }
 }
 

@@ -8,7 +8,8 @@ use super::event::{Action, AgentId, Event, Failure, Order, Report};
 use super::{Membership, Stage};
 
 /// How a member says that it lost another: a consequence, not a cause.
-const CONSEQUENCES: [&str; 2] = ["lost peer", "the generation was given up"];
+const CONSEQUENCES: [&str; 4] =
+    ["lost peer", "the generation was given up", "the dataflow ended early", "left the dataflow"];
 
 impl Membership {
     /// Notes who was heard.
