@@ -9,7 +9,7 @@ use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 use arrow::ipc::convert::try_fb_to_schema;
 use arrow::ipc::reader::{FileReaderBuilder, read_footer_length};
-use arrow::ipc::{Block, root_as_footer, root_as_message};
+use arrow::ipc::{Block, Message, RecordBatch, root_as_footer, root_as_message};
 
 use super::arrays::{Leaf, leaf_of, leaves, widen};
 use super::scalar::Inexact;
@@ -61,22 +61,66 @@ fn layout(file: &FileRef) -> Result<(Schema, Vec<u64>), String> {
     let schema = try_fb_to_schema(schema).map_err(|e| e.to_string())?;
     let mut starts = vec![0];
     for block in footer.recordBatches().iter().flatten() {
-        let rows = batch_rows(block, &read)?;
-        starts.push(starts[starts.len() - 1] + rows);
+        let message = metadata(block, &read)?;
+        let batch = message_of(&message)?.header_as_record_batch().ok_or_else(damaged)?;
+        check_body(block, batch, file.bytes, &read)?;
+        let rows = u64::try_from(batch.length()).map_err(|_| damaged())?;
+        starts.push(u64::checked_add(starts[starts.len() - 1], rows).ok_or_else(damaged)?);
+    }
+    for block in footer.dictionaries().iter().flatten() {
+        let message = metadata(block, &read)?;
+        let dictionary = message_of(&message)?.header_as_dictionary_batch();
+        let batch = dictionary.and_then(|dictionary| dictionary.data()).ok_or_else(damaged)?;
+        check_body(block, batch, file.bytes, &read)?;
     }
     Ok((schema, starts))
 }
 
-fn batch_rows(block: &Block, read: &impl Fn(u64, u64) -> Result<Vec<u8>, String>) -> Result<u64, String> {
-    let damaged = || "a record batch is damaged".to_owned();
+fn damaged() -> String {
+    "a record batch is damaged".to_owned()
+}
+
+type Read<'a> = &'a dyn Fn(u64, u64) -> Result<Vec<u8>, String>;
+
+/// The bytes that describe a record batch.
+fn metadata(block: &Block, read: Read<'_>) -> Result<Vec<u8>, String> {
     let offset = u64::try_from(block.offset()).map_err(|_| damaged())?;
     let length = u64::try_from(block.metaDataLength()).map_err(|_| damaged())?;
-    let bytes = read(offset, length)?;
+    read(offset, length)
+}
+
+fn message_of(metadata: &[u8]) -> Result<Message<'_>, String> {
     // since 0.15 four bytes of ones come before the length
-    let skip = if bytes.starts_with(&[0xff; 4]) { 8 } else { 4 };
-    let message = root_as_message(bytes.get(skip..).ok_or_else(damaged)?).map_err(|_| damaged())?;
-    let batch = message.header_as_record_batch().ok_or_else(damaged)?;
-    u64::try_from(batch.length()).map_err(|_| damaged())
+    let skip = if metadata.starts_with(&[0xff; 4]) { 8 } else { 4 };
+    root_as_message(metadata.get(skip..).ok_or_else(damaged)?).map_err(|_| damaged())
+}
+
+/// Zstandard makes at most a block of 128 KiB of four bytes; LZ4 stays far below that.
+const MOST_EXPANDED: u64 = 1 << 15;
+
+/// The decoder takes memory for whatever length a file claims, and a process that cannot have it is ended on the spot. So
+/// no claim may exceed what the file can hold.
+fn check_body(block: &Block, batch: RecordBatch<'_>, file_bytes: u64, read: Read<'_>) -> Result<(), String> {
+    let part = |bytes: i64| u64::try_from(bytes).map_err(|_| damaged());
+    let start = part(block.offset())? + part(block.metaDataLength().into())?;
+    let length = part(block.bodyLength())?;
+    if start.checked_add(length).is_none_or(|end| end > file_bytes) {
+        return Err("it is cut short".to_owned());
+    }
+    for buffer in batch.buffers().iter().flatten().filter(|_| batch.compression().is_some()) {
+        let (at, bytes) = (part(buffer.offset())?, part(buffer.length())?);
+        if at.checked_add(bytes).is_none_or(|end| end > length) {
+            return Err(damaged());
+        }
+        if bytes >= 8 {
+            let claimed = read(start + at, 8)?.try_into().map(i64::from_le_bytes).expect("eight bytes were read");
+            // -1 says that the buffer is not compressed after all
+            if claimed < -1 || claimed.unsigned_abs() > bytes.saturating_mul(MOST_EXPANDED) {
+                return Err(damaged());
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Table for ArrowTable {
