@@ -1,5 +1,5 @@
 //! Who computes what, and since when: the crew of a run as a state machine without sockets, threads or clock. Events and the
-//! time go in, actions come out; [`super::cluster`] carries them out, and a simulation does the same with an invented network.
+//! time go in, actions come out; `crew::cluster` carries them out, and a simulation does the same with an invented network.
 //!
 //! An agent:
 //!
