@@ -25,6 +25,8 @@ const REACH_AGAIN: Duration = Duration::from_millis(100);
 const ATTEMPT: Duration = Duration::from_secs(10);
 /// The same where the address may be that of a dead coordinator, or of another network: the next may do.
 const BRIEF_ATTEMPT: Duration = Duration::from_secs(3);
+/// How often a given address may close the connection during the handshake.
+const MOST_CLOSED: u32 = 20;
 /// How long the coordinator may take to answer a handshake.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// Silence that is borne until the coordinator has said how much is.
@@ -60,7 +62,7 @@ pub(crate) fn connect(
 /// final; where a rendezvous file says who and where, the next one may be right.
 fn reach(options: &Options) -> Result<(Wire, Secret), AgentError> {
     let (deadline, limit) = (Instant::now() + options.patience, options.patience);
-    let mut last = None;
+    let (mut last, mut closed) = (None, 0);
     loop {
         match options.coordinator.look() {
             Ok((addresses, secret)) => {
@@ -69,6 +71,13 @@ fn reach(options: &Options) -> Result<(Wire, Secret), AgentError> {
                     match attempt(address, &credentials, options.coordinator.attempt_limit()) {
                         Ok(wire) => return Ok((wire, credentials.secret)),
                         Err(HandshakeError::Io(source)) => {
+                            let was_closed =
+                                [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset].contains(&source.kind());
+                            closed += u32::from(was_closed);
+                            // One that does not know us says nothing; one that is crowded or dying may do the same, but not for long.
+                            if closed >= MOST_CLOSED && !options.coordinator.may_change() {
+                                return Err(AgentError::Closed { address });
+                            }
                             last = Some(AgentError::Unreachable { address, limit, source })
                         }
                         Err(error) if options.coordinator.may_change() => last = Some(AgentError::Handshake(error)),

@@ -79,6 +79,11 @@ pub enum AgentError {
     NoRendezvous { limit: Duration, source: RendezvousError },
     #[error(transparent)]
     Rendezvous(RendezvousError),
+    #[error(
+        "the coordinator at {address} closes the connection before it has proved itself: expected the same secret \
+         and version on both sides"
+    )]
+    Closed { address: SocketAddr },
     #[error("the coordinator was not accepted")]
     Handshake(#[source] HandshakeError),
     #[error("the connection to the coordinator failed")]
