@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use expect_test::expect_file;
-use nlsq_coordinator::config::Placement;
+use nlsq_coordinator::config::{Endurance, Placement};
 use nlsq_coordinator::crew::balance::LateJoiners;
 use nlsq_coordinator::crew::membership::{
     Action, AgentId, Event, Generation, Membership, Newcomer, Order, Report, Rules,
@@ -85,17 +85,19 @@ impl Story {
             launched,
             join_limit: line.seconds("join_limit", 30.0),
             last_call: line.seconds("last_call", 2.0),
-            heartbeat: line.seconds("heartbeat", 1.0),
-            dead_after: line.seconds("dead_after", 5.0),
-            rejoin_wait: line.seconds("rejoin_wait", 20.0),
-            max_restarts: line.number("max_restarts", 10),
-            restart_window: line.seconds("window", 60.0),
-            late_joiners: match line.value("late") {
-                Some("always") => LateJoiners::Always,
-                Some("never") => LateJoiners::Never,
-                _ => LateJoiners::Auto,
+            endurance: Endurance {
+                heartbeat: line.seconds("heartbeat", 1.0),
+                dead_after: line.seconds("dead_after", 5.0),
+                rejoin_wait: line.seconds("rejoin_wait", 20.0),
+                max_restarts: line.number("max_restarts", 10),
+                restart_window: line.seconds("window", 60.0),
+                late_joiners: match line.value("late") {
+                    Some("always") => LateJoiners::Always,
+                    Some("never") => LateJoiners::Never,
+                    _ => LateJoiners::Auto,
+                },
+                balance: line.has("balance"),
             },
-            balance: line.has("balance"),
             placement: Placement::Contiguous,
         };
         let launching = if launched { rules.max } else { 0 };
@@ -150,6 +152,7 @@ impl Story {
             Event::Closed(agent, _) => self.forget(*agent),
             Event::NoRoom { agent, request, .. }
             | Event::Refused(agent, request, _)
+            | Event::Failed(agent, request, _)
             | Event::Loaded(agent, request) => {
                 let answered =
                     |other: &Event| matches!(other, Event::Loaded(who, what) if (who, what) == (agent, request));
@@ -211,6 +214,7 @@ fn event(line: Line<'_>) -> Event {
             let row = line.number("row", 0);
             Event::Refused(agent, request, DataError { message: format!("row {row} is bad"), row: Some(row) })
         }
+        "failed" => Event::Failed(agent, request, "was ended by a bug".to_string()),
         "listening" => Event::Listening { agent, generation, port: 1000 },
         "ended" => Event::Ended { agent, generation, cause: Some(line.behind(3)).filter(|text| !text.is_empty()) },
         "closed" => Event::Closed(agent, line.behind(3)),
@@ -270,6 +274,7 @@ fn reported(report: &Report) -> String {
     match report {
         Report::Suspected(agent, silence) => format!("{agent} is silent for {silence:?}"),
         Report::Heard(agent, silence) => format!("{agent} is heard again after {silence:?}"),
+        Report::SentHome(agent, cause) => format!("{agent} is sent home: {cause}"),
         Report::Waiting { cause, there, needed, limit } => {
             format!("{there} of {needed} are left ({cause}), waiting {limit:?}")
         }

@@ -1,5 +1,6 @@
 //! What the fuzz targets do with their bytes: plain functions, so that a test runs the corpora without a fuzzer.
 
+pub mod checkpoints;
 pub mod readers;
 mod scratch;
 pub mod texts;
@@ -18,6 +19,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("frames", wire::frames),
     ("command", wire::command),
     ("response", wire::response),
+    ("checkpoint", checkpoints::checkpoint),
     ("expression", texts::expression),
     ("job_file", texts::job_file),
     ("csv", readers::csv),

@@ -248,7 +248,6 @@ impl World {
             device: String::new(),
             threads: 4 / process.slow,
             holds: process.session.holds(),
-            contents: Vec::new(),
         };
         let (_, waiting) = process.dialling.take().expect("it dials");
         note!(self, "  process {host} connects with {:?}", introduction.holds.as_ref().map(|(_, tiles)| tiles));
@@ -266,7 +265,7 @@ impl World {
     fn sign_of_life(&mut self, host: Host, connection: usize) {
         if self.process(host).connection == Some(connection) && self.connections[connection].at_agent {
             self.say(host, Response::Alive);
-            self.after(self.plan.rules.heartbeat, Happening::At(host, Doing::Alive(connection)));
+            self.after(self.plan.rules.endurance.heartbeat, Happening::At(host, Doing::Alive(connection)));
         }
     }
 
@@ -295,7 +294,9 @@ impl World {
         let process = self.process(host);
         let Some((reading, wanted)) = process.reading.pop_front() else { return };
         let room = process.capacity.saturating_sub(process.store.len());
-        let outcome = if process.bad_disk {
+        let outcome = if process.bad_disk && reading.is_multiple_of(2) {
+            Reading::Failed { message: "stopped by a bug".to_string() }
+        } else if process.bad_disk {
             Reading::Refused { message: "the disk is bad".to_string(), row: Some(0) }
         } else if wanted.difference(&process.store).len() > room {
             Reading::NoRoom { room: process.store.len() + room, message: "has no room".to_string() }

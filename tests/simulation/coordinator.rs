@@ -80,8 +80,8 @@ fn welcome(plan: &Plan) -> Welcome {
         run: RunId([7; 16]),
         mesh: RunId([8; 16]),
         work,
-        heartbeat: rules.heartbeat,
-        dead_after: rules.dead_after,
+        heartbeat: rules.endurance.heartbeat,
+        dead_after: rules.endurance.dead_after,
     }
 }
 
@@ -377,7 +377,7 @@ impl World {
                 self.law.refused |= !self.coordinator.machine.is_loaded();
                 Event::Refused(agent, request, DataError { message, row })
             }
-            Response::Failed { request, message } => Event::Refused(agent, request, DataError::new(message)),
+            Response::Failed { request, message } => Event::Failed(agent, request, message),
             Response::Listening { generation, port } => Event::Listening { agent, generation, port },
             Response::Ended { generation, cause } => Event::Ended { agent, generation, cause },
         })

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use nlsq_coordinator::crew::membership::{Action, AgentId, Event, Failure, Order};
+use nlsq_coordinator::crew::membership::{Action, AgentId, Event, Failure, Order, Report};
 use nlsq_engine::data::tile_set::TileSet;
 use nlsq_worker::agent::MESH_LIMIT;
 use nlsq_worker::protocol::{Command, Response};
@@ -85,7 +85,8 @@ impl Law {
             Event::Closed(..) | Event::NeverJoined(_) => self.losses.push(now),
             Event::Loaded(agent, request)
             | Event::NoRoom { agent, request, .. }
-            | Event::Refused(agent, request, _) => {
+            | Event::Refused(agent, request, _)
+            | Event::Failed(agent, request, _) => {
                 self.asked.entry(*agent).or_default().remove(request);
             }
             _ => {}
@@ -158,7 +159,7 @@ impl World {
                     self.is_no_loss_in_good_weather(cause);
                 }
             }
-            Action::Dismiss(_, cause) => {
+            Action::Dismiss(_, cause) | Action::Say(Report::SentHome(_, cause)) => {
                 self.law.losses.push(self.now);
                 self.is_no_loss_in_good_weather(cause);
             }
@@ -169,7 +170,7 @@ impl World {
 
     fn is_no_loss_in_good_weather(&self, cause: &str) {
         assert_eq!(self.plan.weather, Weather::Wild, "somebody is lost while nothing is wrong: {cause}");
-        let late = CALM + MESH_LIMIT + self.plan.rules.dead_after * 3;
+        let late = CALM + MESH_LIMIT + self.plan.rules.endurance.dead_after * 3;
         assert!(self.now < late, "somebody is lost long after the last fault: {cause}");
     }
 
@@ -227,17 +228,17 @@ impl World {
         let for_long = self.now - self.law.enough;
         match failure {
             Failure::TooFew { .. } | Failure::NeverEnough { cause: None, .. } => {
-                assert!(for_long >= rules.rejoin_wait.min(rules.join_limit), "given up after {for_long:?}: {text}");
+                assert!(for_long >= rules.endurance.rejoin_wait.min(rules.join_limit), "given up after {for_long:?}: {text}");
                 assert!(self.now < CALM + Duration::from_secs(5), "there are enough agents, and yet: {text}");
             }
             Failure::NeverEnough { .. } => {
                 assert!(self.plan.rules.launched, "nobody was launched, and yet: {text}");
             }
             Failure::TooManyLosses { .. } => {
-                let since = self.now.saturating_sub(rules.restart_window);
+                let since = self.now.saturating_sub(rules.endurance.restart_window);
                 let seen = self.law.losses.iter().filter(|time| **time >= since).count();
                 // The last one ends the run before anything is torn down.
-                assert!(seen + 1 > rules.max_restarts, "{seen} losses seen before: {text}");
+                assert!(seen + 1 > rules.endurance.max_restarts, "{seen} losses seen before: {text}");
                 assert_eq!(self.law.weather, Weather::Wild, "nobody was lost, and yet: {text}");
             }
             Failure::NoRoom { .. } => panic!("any {} workers have room for all tiles, and yet: {text}", rules.min),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nlsq_coordinator::config::Placement;
+use nlsq_coordinator::config::{Endurance, Placement};
 use nlsq_coordinator::crew::balance::LateJoiners;
 use nlsq_coordinator::crew::membership::Rules;
 
@@ -170,7 +170,7 @@ impl Plan {
         let rules = rules(random);
         let launched = rules.launched;
         let agents = if launched { rules.max } else { random.between(rules.min as u64, rules.max as u64 + 1) as usize };
-        let slowest = (rules.dead_after.as_millis() / 8) as u64;
+        let slowest = (rules.endurance.dead_after.as_millis() / 8) as u64;
         let fast = (0, random.pick(&[1, 5, 30]));
         let plan = Self {
             weather,
@@ -208,13 +208,15 @@ fn rules(random: &mut Random) -> Rules {
         launched: random.chance(0.4),
         join_limit: Duration::from_secs(30),
         last_call: Duration::from_secs(2),
-        heartbeat,
-        dead_after: heartbeat * random.between(4, 8) as u32,
-        rejoin_wait: random.millis(5_000, 20_000),
-        max_restarts: random.pick(&[3, 10, 1000, 1000, 1000]),
-        restart_window: Duration::from_secs(random.pick(&[5, 60, 600])),
-        late_joiners: random.pick(&[LateJoiners::Auto, LateJoiners::Always, LateJoiners::Never]),
-        balance: random.chance(0.5),
+        endurance: Endurance {
+            heartbeat,
+            dead_after: heartbeat * random.between(4, 8) as u32,
+            rejoin_wait: random.millis(5_000, 20_000),
+            max_restarts: random.pick(&[3, 10, 1000, 1000, 1000]),
+            restart_window: Duration::from_secs(random.pick(&[5, 60, 600])),
+            late_joiners: random.pick(&[LateJoiners::Auto, LateJoiners::Always, LateJoiners::Never]),
+            balance: random.chance(0.5),
+        },
         placement: random.pick(&[Placement::Contiguous, Placement::Scattered]),
     }
 }
@@ -242,7 +244,7 @@ fn fault(random: &mut Random, plan: &Plan, kinds: &[Kind]) -> Fault {
         let span = random.pick(&[1, 20, 200]);
         Moment::After(random.pick(&WATCHED), random.between(1, 9) as u32, random.millis(0, span))
     };
-    let dead = plan.rules.dead_after.as_millis() as u64;
+    let dead = plan.rules.endurance.dead_after.as_millis() as u64;
     let lasts = match (plan.weather, kind) {
         // Shorter than anybody calls silence a death, with a sign of life under way.
         (Weather::Mild, Kind::Stop | Kind::CoordinatorStop) => random.millis(10, dead / 4),

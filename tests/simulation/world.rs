@@ -170,7 +170,7 @@ impl World {
         let work = Duration::from_millis(
             self.plan.tiles * (self.plan.reading * 20 + self.plan.compute * self.plan.passes * 10),
         );
-        let limit = CALM + PATIENCE + self.plan.rules.rejoin_wait * 3 + work;
+        let limit = CALM + PATIENCE + self.plan.rules.endurance.rejoin_wait * 3 + work;
         for _ in 0..MOST_HAPPENINGS {
             if let Some(ending) = self.ending.take() {
                 return ending;
@@ -245,7 +245,7 @@ impl World {
                 self.look();
             }
             Happening::Beat => {
-                self.after(self.plan.rules.heartbeat, Happening::Beat);
+                self.after(self.plan.rules.endurance.heartbeat, Happening::Beat);
                 self.beat();
             }
             Happening::Mail(incarnation, mail) => self.receive(incarnation, mail),

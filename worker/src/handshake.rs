@@ -47,8 +47,8 @@ pub const CHALLENGE: usize = EPHEMERAL + 1 + TAG;
 /// Length of the dialer's second message.
 pub const RESPONSE: usize = TAG;
 
-/// Names a run among all that share a secret. No secret itself.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Names a run among all that share a secret, and among all checkpoints: 128 random bits. No secret itself.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct RunId(pub [u8; 16]);
 
 impl RunId {
@@ -68,7 +68,7 @@ impl fmt::Display for RunId {
 
 impl fmt::Debug for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RunId({self})")
+        write!(f, "{self}")
     }
 }
 

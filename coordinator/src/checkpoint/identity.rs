@@ -1,39 +1,12 @@
 //! What is fitted to what: all that decides the bits of a result, and how two of these differ.
 
-use std::fmt;
-use std::io;
-
 use nlsq_engine::data::fingerprint::Part;
 use nlsq_engine::data::source::TileSource;
 use nlsq_engine::params::{Parameter, Parameters};
+use nlsq_worker::handshake::RunId;
 
 use super::error::CheckpointError;
 use crate::fit::Problem;
-
-/// The name of a run: 128 random bits.
-#[derive(Clone, Copy, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-pub struct RunId(pub [u8; 16]);
-
-impl RunId {
-    /// A new one.
-    pub fn random() -> io::Result<Self> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-        Ok(Self(bytes))
-    }
-}
-
-impl fmt::Display for RunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for RunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
-    }
-}
 
 /// What is fitted to what.
 #[derive(Clone, Debug, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]

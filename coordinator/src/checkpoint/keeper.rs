@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nlsq_engine::saved::to_bytes;
+use nlsq_worker::handshake::RunId;
 use rkyv::util::AlignedVec;
 
 use super::error::CheckpointError;
 use super::format::Checkpoint;
-use super::identity::{Identity, RunId};
+use super::identity::Identity;
 use super::state::{Record, nanoseconds};
 use super::store::Store;
 use super::writer::{Beginning, Event, Plan, Snapshot, Writer};

@@ -41,7 +41,7 @@ use std::path::{Path, PathBuf};
 pub use error::{CheckpointError, Damage};
 pub use files::Disk;
 pub use format::{Checkpoint, VERSION};
-pub use identity::{Identity, RunId};
+pub use identity::Identity;
 pub use inspect::describe;
 pub(crate) use keeper::{Keeper, Sections, Start};
 pub use state::Record;

@@ -3,10 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use nlsq_worker::handshake::RunId;
+
 use super::error::Damage;
 use super::files::{Disk, Files};
 use super::format::{Checkpoint, MAGIC, frame};
-use super::identity::RunId;
 
 /// What a file's name ends with while it is written.
 const PARTIAL: &str = ".partial";

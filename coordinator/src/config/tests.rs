@@ -112,17 +112,23 @@ fn values_may_begin_with_a_hyphen() {
     assert_eq!((job.parameters[0].min, job.parameters[0].max), (-5.0, -0.5));
 }
 
+/// What is said of the file with `to` in the place of `from`.
+fn refused(from: &str, to: &str) -> String {
+    assert!(FILE.contains(from));
+    from_file(&FILE.replacen(from, to, 1), &[]).unwrap_err()
+}
+
+fn line_of(text: &str) -> usize {
+    FILE.lines().position(|line| line.contains(text)).unwrap() + 1
+}
+
+fn expect(from: &str, to: &str, message: &str) {
+    let found = refused(from, to);
+    assert_eq!(found, format!("decay.toml, line {}: {message}", line_of(from)), "{to}");
+}
+
 #[test]
-fn faults_of_a_file_name_their_line() {
-    let refused = |from: &str, to: &str| {
-        assert!(FILE.contains(from));
-        from_file(&FILE.replacen(from, to, 1), &[]).unwrap_err()
-    };
-    let line_of = |text: &str| FILE.lines().position(|line| line.contains(text)).unwrap() + 1;
-    let expect = |from: &str, to: &str, message: &str| {
-        let found = refused(from, to);
-        assert_eq!(found, format!("decay.toml, line {}: {message}", line_of(from)), "{to}");
-    };
+fn faults_of_keys_and_values_name_their_line() {
     expect("xtol =", "xtoll =", "unknown key \"xtoll\" in [fit] | did you mean \"xtol\"?");
     expect("[cluster]", "[clusters]", "unknown key \"clusters\" | did you mean \"cluster\"?");
     expect("sigma = \"err\"", "loss = \"err\"", "unknown key \"loss\" in [data] | \"loss\" belongs into [fit]");
@@ -154,6 +160,10 @@ fn faults_of_a_file_name_their_line() {
         "a = { start = nan,",
         "parameters.a.start: expected a finite number or \"auto\", found the number nan",
     );
+}
+
+#[test]
+fn faults_between_keys_name_their_line() {
     expect(
         "b = { start = 0.1, min = 0.0",
         "b = { start = 0.1, min = 20.0",

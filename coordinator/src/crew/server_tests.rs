@@ -66,7 +66,6 @@ fn joined() -> Response {
         device: "tape".to_string(),
         threads: 1,
         holds: None,
-        contents: Vec::new(),
     }))
 }
 

@@ -53,7 +53,7 @@ pub fn run_kept(job: &Job, keeping: &Keeping, observer: &mut dyn Observer) -> Re
         Some(options) => {
             let n_points = dataset.n_points();
             let random = || RunId::random().map_err(|error| CrewError::from(LaunchError::Randomness(error)));
-            let run = start.run.map_or_else(random, |run| Ok(RunId(run.0)))?;
+            let run = start.run.map_or_else(random, Ok)?;
             let mut crew = Cluster::gather(&problem, dataset.manifest(), n_points, run, &options, observer)?;
             fit_with(&problem, dataset.as_ref(), &mut crew, observer, start, began)
         }

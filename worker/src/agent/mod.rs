@@ -260,7 +260,6 @@ impl Agent<'_> {
             device: Blocks::new().name(),
             threads: self.options.threads.unwrap_or(0) as u64,
             holds: self.session.holds(),
-            contents: self.store.contents(),
         };
         match &introduction.holds {
             Some((_, tiles)) => info!(tiles = tiles.len(), "joining, with tiles"),

@@ -28,8 +28,8 @@ use crate::session::{Event, Reading};
 /// Progress is told no more often than this.
 const TELL_EVERY: Duration = Duration::from_millis(200);
 
-/// Tiles by their index, with what became of their points.
-type Tiles = BTreeMap<u64, (Arc<Tile>, TileContent)>;
+/// Tiles by their index.
+type Tiles = BTreeMap<u64, Arc<Tile>>;
 
 /// What the agent works on, and what it has of it.
 pub(super) struct Store {
@@ -91,19 +91,13 @@ impl Store {
         }
     }
 
-    /// What it holds, tile by tile.
-    pub(super) fn contents(&self) -> Vec<TileContent> {
-        let contents = |run: &Run| lock(&run.tiles).values().map(|(_, content)| *content).collect();
-        self.current.as_ref().map(contents).unwrap_or_default()
-    }
-
     /// Threads of a member over these tiles, and the number of tiles of the dataset.
     pub(super) fn pool(&self, tiles: &TileSet, member: u64, fault: Option<Fault>) -> Result<(Arc<Pool>, u64), String> {
         let run = self.current.as_ref().ok_or("told to start before it was told what to fit")?;
         let program = program(&run.work).map_err(|error| error.message)?;
         let held = lock(&run.tiles);
         let own: Vec<Arc<Tile>> =
-            tiles.tiles().filter_map(|tile| held.get(&tile).map(|(tile, _)| Arc::clone(tile))).collect();
+            tiles.tiles().filter_map(|tile| held.get(&tile).map(Arc::clone)).collect();
         if own.len() as u64 != tiles.len() {
             return Err("told to evaluate tiles that it does not hold".to_string());
         }
@@ -172,14 +166,14 @@ impl Run {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Vec<TileContent>, LoadError> {
         let points = self.work.tile_points;
-        let holds: u64 = lock(&self.tiles).values().map(|(tile, _)| tile.bytes() as u64).sum();
+        let holds: u64 = lock(&self.tiles).values().map(|tile| tile.bytes() as u64).sum();
         let reading = memory::reading_bytes(dataset, points, self.threads);
         let room = Budget::of_this_process(self.memory).left(holds, reading);
         let fit = room / memory::least_tile_bytes(dataset.layout(), points.min(dataset.n_points()));
         if fit < wanted.len() {
             return Err(LoadError::NoRoom { tiles: fit });
         }
-        let before: u64 = lock(&self.tiles).values().map(|(tile, _)| tile.counts.points()).sum();
+        let before: u64 = lock(&self.tiles).values().map(|tile| tile.counts.points()).sum();
         let plan = Plan {
             source: dataset,
             shards: wanted.runs(),
@@ -197,8 +191,7 @@ impl Run {
         };
         let loaded = load(&plan)?;
         info!(tiles = loaded.tiles.len(), "tiles are loaded");
-        let tiles = loaded.tiles.into_iter().zip(loaded.contents.iter().copied());
-        lock(&self.tiles).extend(tiles.map(|(tile, content)| (tile.index, (Arc::new(tile), content))));
+        lock(&self.tiles).extend(loaded.tiles.into_iter().map(|tile| (tile.index, Arc::new(tile))));
         Ok(loaded.contents)
     }
 }

@@ -168,7 +168,7 @@ mod tests {
             let index = |k| u64::MAX - 2 * (tiles - k);
             let contents: Vec<_> = (0..tiles).map(|k| TileContent { tile: index(k), counts, statistics }).collect();
             let held: TileSet = (0..tiles).map(|k| index(k)..index(k) + 1).collect();
-            let loaded = encode(&Response::Loaded { request: u64::MAX, tiles: contents.clone() }).unwrap();
+            let loaded = encode(&Response::Loaded { request: u64::MAX, tiles: contents }).unwrap();
             let joined = encode(&Response::Joined(Box::new(Introduction {
                 version: "0.1.0".into(),
                 identity: u128::MAX,
@@ -176,7 +176,6 @@ mod tests {
                 device: "cpu".into(),
                 threads: u64::MAX,
                 holds: Some((RunId([1; 16]), held)),
-                contents,
             })));
             for frame in [loaded, joined.unwrap()] {
                 assert!(frame.len() <= response_limit(tiles), "{tiles} tiles: {} bytes", frame.len());

@@ -157,8 +157,6 @@ pub struct Introduction {
     pub threads: u64,
     /// What it holds from before the connection broke.
     pub holds: Option<(RunId, TileSet)>,
-    /// What became of the points of these tiles: a coordinator that is resumed does not know.
-    pub contents: Vec<TileContent>,
 }
 
 /// What an agent needs to know of a run.

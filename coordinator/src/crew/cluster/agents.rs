@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nlsq_engine::data::source::DataError;
 use nlsq_engine::data::tile_set::TileSet;
 use nlsq_worker::mesh::{self, Seat};
-use nlsq_worker::protocol::{Command, Introduction, Response, RunId, TileContent};
+use nlsq_worker::protocol::{Command, Introduction, Response};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::part::Part;
@@ -98,13 +98,8 @@ impl Cluster {
             let text = format!("a worker of version {} at {address} was sent home: this is {VERSION}", who.version);
             return send_home(&commands, text, observer);
         }
-        let holds = match self.known_tiles(who.holds, who.contents) {
-            Ok(holds) => holds,
-            Err(error) => {
-                let text = format!("a worker at {address} that came back was sent home: {}", error.message);
-                return send_home(&commands, text, observer);
-            }
-        };
+        let of_this_run = who.holds.filter(|(run, _)| *run == self.welcome.run);
+        let holds = of_this_run.map_or_else(TileSet::new, |(_, tiles)| tiles.intersection(&TileSet::full(self.tiles)));
         self.visitors.last += 1;
         let name = AgentId(self.visitors.last);
         let Introduction { identity, process, device, threads, .. } = who;
@@ -116,21 +111,6 @@ impl Cluster {
         self.agents.insert(name, agent);
         let threads = if threads > 0 { threads } else { self.welcome.work.threads.max(1) };
         Some(Event::Joined(name, Newcomer { identity, speed: threads as f64, holds }))
-    }
-
-    /// Those tiles that an agent holds of this run of which it is known what they hold; an error if it has read other points
-    /// than others did.
-    fn known_tiles(
-        &mut self,
-        holds: Option<(RunId, TileSet)>,
-        contents: Vec<TileContent>,
-    ) -> Result<TileSet, DataError> {
-        let Some((_, tiles)) = holds.filter(|(run, _)| *run == self.welcome.run) else { return Ok(TileSet::new()) };
-        let own = |content: &TileContent| content.tile < self.tiles && tiles.contains(content.tile);
-        let own: Vec<TileContent> = contents.into_iter().filter(own).collect();
-        let known: TileSet = own.iter().map(|content| content.tile..content.tile + 1).collect();
-        self.note_contents(own)?;
-        Ok(tiles.intersection(&known))
     }
 
     fn said(&mut self, agent: AgentId, response: Response) -> Option<Event> {
@@ -148,7 +128,7 @@ impl Cluster {
             },
             Response::NoRoom { request, room, message } => Event::NoRoom { agent, request, room, message },
             Response::Refused { request, message, row } => Event::Refused(agent, request, DataError { message, row }),
-            Response::Failed { request, message } => Event::Refused(agent, request, DataError::new(message)),
+            Response::Failed { request, message } => Event::Failed(agent, request, message),
             Response::Listening { generation, port } => Event::Listening { agent, generation, port },
             Response::Ended { generation, cause } => Event::Ended { agent, generation, cause },
         })

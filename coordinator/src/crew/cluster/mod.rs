@@ -9,6 +9,7 @@ mod part;
 mod words;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -107,21 +108,36 @@ fn rules(options: &ClusterOptions) -> Rules {
         Workers::Local { min, max } => (min, max, true),
         Workers::Join { min, max, .. } => (min, max, false),
     };
-    let endurance = &options.endurance;
     Rules {
         min,
         max,
         launched,
         join_limit: if launched { LOCAL_JOIN_LIMIT } else { REMOTE_JOIN_LIMIT },
         last_call: LAST_CALL,
-        heartbeat: endurance.heartbeat,
-        dead_after: endurance.dead_after,
-        rejoin_wait: endurance.rejoin_wait,
-        max_restarts: endurance.max_restarts,
-        restart_window: endurance.restart_window,
-        late_joiners: endurance.late_joiners,
-        balance: endurance.balance,
+        endurance: options.endurance.clone(),
         placement: options.placement,
+    }
+}
+
+/// Starts workers, or says where they are awaited; how many were started, and how many threads each is to have (0: its own choice).
+fn call_workers(
+    options: &ClusterOptions,
+    address: SocketAddr,
+    credentials: &Credentials,
+    observer: &mut dyn Observer,
+) -> Result<(Children, usize, usize), LaunchError> {
+    match options.workers {
+        Workers::Local { max, .. } => {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            let mut children = Children::new(address, &credentials.secret)?;
+            children.start(max)?;
+            Ok((children, max, options.threads.unwrap_or((cores / max).max(1))))
+        }
+        Workers::Join { min, max, .. } => {
+            let wire = credentials.wire.name();
+            observer.note(Level::Info, &format!("listening on {address} for {min} to {max} workers, wire {wire}"));
+            Ok((Children::none(), 0, options.threads.unwrap_or(0)))
+        }
     }
 }
 
@@ -150,28 +166,9 @@ impl Cluster {
             _ => None,
         };
         let rules = rules(options);
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let (children, launching, threads) = match options.workers {
-            Workers::Local { max, .. } => {
-                let mut children = Children::new(server.address(), &credentials.secret)?;
-                children.start(max)?;
-                (children, max, options.threads.unwrap_or((cores / max).max(1)))
-            }
-            Workers::Join { min, max, .. } => {
-                observer.note(
-                    Level::Info,
-                    &format!(
-                        "listening on {} for {min} to {max} workers, wire {}",
-                        server.address(),
-                        credentials.wire.name()
-                    ),
-                );
-                (Children::none(), 0, options.threads.unwrap_or(0))
-            }
-        };
-        let tiles = tile_count(n_points, problem.tile_points);
+        let (children, launching, threads) = call_workers(options, server.address(), &credentials, observer)?;
         let mesh = RunId::random().map_err(LaunchError::Randomness)?;
-        let (heartbeat, dead_after) = (rules.heartbeat, rules.dead_after);
+        let (heartbeat, dead_after) = (rules.endurance.heartbeat, rules.endurance.dead_after);
         let mut cluster = Self {
             welcome: Welcome {
                 run,

@@ -48,7 +48,7 @@ impl Membership {
         let joins = members.len() > self.deal.len() && members.iter().any(|id| !self.deal.contains_key(id));
         if joins && self.joining_pays(&members) {
             self.prepare(members);
-        } else if self.rules.balance {
+        } else if self.rules.endurance.balance {
             self.rebalance();
         }
     }
@@ -71,7 +71,7 @@ impl Membership {
     fn joining_pays(&self, members: &[AgentId]) -> bool {
         let (held, shares) = self.holdings(members);
         let standing = Standing { serving: &self.deal, held: &held, shares: &shares };
-        self.balance.joiner_pays(self.rules.late_joiners, self.pace.passes, standing, self.cost())
+        self.balance.joiner_pays(self.rules.endurance.late_joiners, self.pace.passes, standing, self.cost())
     }
 
     fn rebalance(&mut self) {

@@ -51,6 +51,8 @@ pub enum Event {
     },
     /// It was refused the data or the model.
     Refused(AgentId, u64, DataError),
+    /// Its reading was ended by a bug of ours.
+    Failed(AgentId, u64, String),
     /// Its data port is open.
     Listening {
         /// Who.
@@ -139,7 +141,7 @@ pub enum Action {
     Tell(AgentId, Order),
     /// Drop an agent's connection: it counts as lost.
     Dismiss(AgentId, String),
-    /// Tell an agent to go home: its work is done by others.
+    /// Tell an agent to go home, and why.
     Release(AgentId, String),
     /// Bring up the coordinator's own part of a generation: connect to these.
     Connect {
@@ -179,6 +181,8 @@ pub enum Report {
     Suspected(AgentId, Duration),
     /// It has been heard again.
     Heard(AgentId, Duration),
+    /// An agent was sent home because it cannot do its work.
+    SentHome(AgentId, String),
     /// An agent that is needed is gone; the crew waits for others until it gives up.
     Waiting {
         /// Why.

@@ -19,6 +19,7 @@ impl Membership {
         | Event::Loaded(agent, _)
         | Event::NoRoom { agent, .. }
         | Event::Refused(agent, ..)
+        | Event::Failed(agent, ..)
         | Event::Listening { agent, .. }
         | Event::Ended { agent, .. }) = event
         else {
@@ -35,7 +36,7 @@ impl Membership {
 
     /// Looks for the silent.
     pub(super) fn watch(&mut self) {
-        let (now, dead, suspect) = (self.now, self.rules.dead_after, self.rules.suspect_after());
+        let (now, dead, suspect) = (self.now, self.rules.endurance.dead_after, self.rules.suspect_after());
         let mut silent = Vec::new();
         let mut suspected = Vec::new();
         for (id, agent) in &mut self.agents {
@@ -100,7 +101,7 @@ impl Membership {
         if self.next.take().is_some() {
             self.story.moved = 0;
         }
-        self.stage = Stage::Settling { generation, waiting, deadline: self.now + self.rules.dead_after };
+        self.stage = Stage::Settling { generation, waiting, deadline: self.now + self.rules.endurance.dead_after };
     }
 
     /// An agent's part of a generation is over.
@@ -140,7 +141,7 @@ impl Membership {
         if self.stage == Stage::Over {
             return;
         }
-        let (there, needed, limit) = (self.fit_to_serve(), self.rules.min, self.rules.rejoin_wait);
+        let (there, needed, limit) = (self.fit_to_serve(), self.rules.min, self.rules.endurance.rejoin_wait);
         // Where workers are launched here, others are on their way already.
         if there < needed && !self.rules.launched {
             let cause = self.story.causes.join("; ");
@@ -168,12 +169,12 @@ impl Membership {
 
     /// Counts a broken generation; too many in too short a time end the run.
     fn count_loss(&mut self) {
-        let (now, window) = (self.clock, self.rules.restart_window);
+        let (now, window) = (self.clock, self.rules.endurance.restart_window);
         self.losses.push_back(now);
         while self.losses.front().is_some_and(|&first| now - first > window) {
             self.losses.pop_front();
         }
-        if self.losses.len() > self.rules.max_restarts {
+        if self.losses.len() > self.rules.endurance.max_restarts {
             let (losses, cause) = (self.losses.len(), self.story.causes.join("; "));
             self.fail(Failure::TooManyLosses { losses, window, cause });
         }
@@ -186,13 +187,13 @@ impl Membership {
         if !self.rules.launched || self.stage == Stage::Over {
             return;
         }
-        let (now, window) = (self.clock, self.rules.restart_window);
+        let (now, window) = (self.clock, self.rules.endurance.restart_window);
         while self.launches.front().is_some_and(|&first| now - first > window) {
             self.launches.pop_front();
         }
         let leaving = self.agents.len() - self.fit_to_serve();
         let places = self.rules.max.saturating_sub(self.released + leaving).max(self.rules.min);
-        let allowed = self.rules.max_restarts.max(1).saturating_mul(self.rules.max) - self.launches.len();
+        let allowed = self.rules.endurance.max_restarts.max(1).saturating_mul(self.rules.max) - self.launches.len();
         let missing = places.saturating_sub(self.fit_to_serve() + self.launching).min(allowed);
         if missing > 0 {
             self.launching += missing;
@@ -216,17 +217,33 @@ impl Membership {
 
     /// An agent was refused the data. Before they were complete that ends the run; later they were good, so the agent is not.
     pub(super) fn refused(&mut self, agent: AgentId, request: u64, error: DataError) {
-        let Some(known) = self.agents.get_mut(&agent) else { return };
-        if known.loading.remove(&request).is_none() {
+        if !self.waits_for(agent, request) {
             return;
         }
         if self.complete {
-            let cause = format!("cannot read its tiles: {}", error.message);
-            self.act(Action::Dismiss(agent, cause.clone()));
-            self.lose(agent, cause);
+            self.send_home(agent, format!("cannot read its tiles: {}", error.message));
         } else {
             self.refusals.push(error);
         }
+    }
+
+    /// An agent's reading was ended by a bug: another may do better.
+    pub(super) fn failed(&mut self, agent: AgentId, request: u64, cause: String) {
+        if self.waits_for(agent, request) {
+            self.send_home(agent, cause);
+        }
+    }
+
+    /// Whether this request stood; it does no more.
+    fn waits_for(&mut self, agent: AgentId, request: u64) -> bool {
+        self.agents.get_mut(&agent).is_some_and(|agent| agent.loading.remove(&request).is_some())
+    }
+
+    /// An agent cannot do its work. It must not come back to fail again, and a person must hear of it.
+    fn send_home(&mut self, agent: AgentId, cause: String) {
+        self.act(Action::Say(Report::SentHome(agent, cause.clone())));
+        self.act(Action::Release(agent, cause.clone()));
+        self.lose(agent, cause);
     }
 
     /// An agent cannot hold what it was dealt: it is dealt less from now on.

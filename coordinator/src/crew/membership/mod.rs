@@ -171,7 +171,7 @@ impl Membership {
     /// heartbeat counts as silence or towards a limit.
     pub fn step(&mut self, clock: Duration, event: Event) -> Vec<Action> {
         debug_assert!(clock >= self.clock, "time goes on");
-        self.now += (clock - self.clock).min(self.rules.heartbeat.max(TURN));
+        self.now += (clock - self.clock).min(self.rules.endurance.heartbeat.max(TURN));
         self.clock = clock;
         if self.stage != Stage::Over {
             self.hear(&event);
@@ -227,6 +227,7 @@ impl Membership {
             Event::Loaded(agent, request) => self.loaded(agent, request),
             Event::NoRoom { agent, request, room, message } => self.no_room(agent, request, room, message),
             Event::Refused(agent, request, error) => self.refused(agent, request, error),
+            Event::Failed(agent, request, cause) => self.failed(agent, request, cause),
             Event::Listening { agent, generation, port } => {
                 if let Stage::Opening { ports, .. } = &mut self.stage
                     && generation == self.generation

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::Placement;
-use crate::crew::balance::LateJoiners;
+use crate::config::{Endurance, Placement};
 
 /// What a crew goes by.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,20 +17,8 @@ pub struct Rules {
     pub join_limit: Duration,
     /// Once they are there, how long to wait for more.
     pub last_call: Duration,
-    /// How often signs of life come.
-    pub heartbeat: Duration,
-    /// Silence after which an agent is lost.
-    pub dead_after: Duration,
-    /// With fewer than `min` agents, how long to wait for others.
-    pub rejoin_wait: Duration,
-    /// Losses within [`Rules::restart_window`] that a run survives.
-    pub max_restarts: usize,
-    /// The window that losses are counted in.
-    pub restart_window: Duration,
-    /// Whether agents that join late are taken in.
-    pub late_joiners: LateJoiners,
-    /// Whether tiles are moved from slow agents to fast ones.
-    pub balance: bool,
+    /// What it bears.
+    pub endurance: Endurance,
     /// How tiles are dealt.
     pub placement: Placement,
 }
@@ -39,6 +26,6 @@ pub struct Rules {
 impl Rules {
     /// Silence after which an agent is suspected: several signs of life are missing.
     pub fn suspect_after(&self) -> Duration {
-        (self.heartbeat * 3).min(self.dead_after / 2)
+        (self.endurance.heartbeat * 3).min(self.endurance.dead_after / 2)
     }
 }

@@ -67,7 +67,7 @@ impl Membership {
     }
 
     fn give_up(&mut self, there: usize, first: bool, short_of_room: Option<NoRoom>) {
-        let limit = if first { self.rules.join_limit } else { self.rules.rejoin_wait };
+        let limit = if first { self.rules.join_limit } else { self.rules.endurance.rejoin_wait };
         let cause = self.story.causes.join("; ");
         self.fail(match short_of_room {
             Some(NoRoom { capacity, tiles }) => Failure::NoRoom { room: capacity, tiles, limit, cause },

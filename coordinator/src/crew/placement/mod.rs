@@ -12,7 +12,6 @@ mod target;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use nlsq_engine::data::TileSet;
 
@@ -83,14 +82,6 @@ pub fn place<K: Ord + Copy>(
         Placement::Scattered => spread::scatter(tiles, kept, &sizes),
     };
     Ok(shares.keys().copied().zip(owned).collect())
-}
-
-/// Tiles of each of so many equal workers that hold nothing yet.
-pub fn deal(tiles: u64, workers: usize, style: Placement) -> Vec<Vec<Range<u64>>> {
-    let shares: BTreeMap<usize, Share> = (0..workers).map(|worker| (worker, Share::default())).collect();
-    let owned =
-        place(tiles, &BTreeMap::new(), &shares, style).expect("one worker of unknown size holds any number of tiles");
-    owned.into_values().map(Vec::from).collect()
 }
 
 /// Scrambles a tile's index, so that neighbours lie far apart: splitmix64's finalizer, a bijection.

@@ -1,5 +1,7 @@
 //! Placement against brute force where that is possible, and against bounds elsewhere.
 
+use std::ops::Range;
+
 use proptest::prelude::*;
 
 use super::target::{Room, rooms};
@@ -269,8 +271,6 @@ fn a_fresh_start_deals_one_run_each_or_single_tiles() {
             for style in STYLES {
                 let owned = place(tiles, &Owned::new(), &crew, style).unwrap();
                 assert_sound(tiles, &owned, &crew, style);
-                let dealt: Vec<TileSet> = deal(tiles, agents, style).into_iter().map(TileSet::from).collect();
-                assert!(owned.values().eq(&dealt));
                 if style == Placement::Contiguous {
                     assert!(owned.values().all(|set| set.runs().len() <= 1));
                 } else if tiles >= 1000 && agents > 1 {
