@@ -228,7 +228,10 @@ impl World {
         let for_long = self.now - self.law.enough;
         match failure {
             Failure::TooFew { .. } | Failure::NeverEnough { cause: None, .. } => {
-                assert!(for_long >= rules.endurance.rejoin_wait.min(rules.join_limit), "given up after {for_long:?}: {text}");
+                assert!(
+                    for_long >= rules.endurance.rejoin_wait.min(rules.join_limit),
+                    "given up after {for_long:?}: {text}"
+                );
                 assert!(self.now < CALM + Duration::from_secs(5), "there are enough agents, and yet: {text}");
             }
             Failure::NeverEnough { .. } => {

@@ -96,8 +96,7 @@ impl Store {
         let run = self.current.as_ref().ok_or("told to start before it was told what to fit")?;
         let program = program(&run.work).map_err(|error| error.message)?;
         let held = lock(&run.tiles);
-        let own: Vec<Arc<Tile>> =
-            tiles.tiles().filter_map(|tile| held.get(&tile).map(Arc::clone)).collect();
+        let own: Vec<Arc<Tile>> = tiles.tiles().filter_map(|tile| held.get(&tile).map(Arc::clone)).collect();
         if own.len() as u64 != tiles.len() {
             return Err("told to evaluate tiles that it does not hold".to_string());
         }

@@ -19,9 +19,7 @@ impl Cluster {
             Report::Heard(agent, silence) => {
                 (Level::Info, format!("{} is heard again after {}", self.name(*agent), seconds(*silence)))
             }
-            Report::SentHome(agent, cause) => {
-                (Level::Warn, format!("{} was sent home: {cause}", self.name(*agent)))
-            }
+            Report::SentHome(agent, cause) => (Level::Warn, format!("{} was sent home: {cause}", self.name(*agent))),
             Report::Waiting { cause, there, needed, limit } => {
                 let text = format!(
                     "{there} of {needed} workers are left ({cause}); waiting {} for others; they keep their points",
