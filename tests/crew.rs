@@ -203,6 +203,16 @@ impl Crew {
         Self { folder, coordinator, workers: Vec::new(), address }
     }
 
+    /// Kills the coordinator; another goes on with the run at the same address.
+    pub(crate) fn resume(&mut self, flags: &str) {
+        self.coordinator.signal("KILL");
+        self.coordinator.wait();
+        let mut command = program();
+        command.arg("resume").arg(self.dir()).args(["--listen", &self.address, "--progress", "plain"]);
+        command.args(flags.split_whitespace());
+        self.coordinator = Process::start(&mut command);
+    }
+
     /// A worker with one thread, and with a fault if one is named.
     pub(crate) fn worker(&mut self, fault: Option<&str>) -> usize {
         let mut command = self.worker_command();

@@ -232,6 +232,32 @@ fn workers_do_not_outlive_a_coordinator_that_started_them() {
 }
 
 #[test]
+fn workers_come_back_to_a_resumed_coordinator_with_their_tiles() {
+    let mut crew = Crew::new("2", QUICK);
+    crew.worker(None);
+    crew.worker(None);
+    crew.wait_for("pass   40");
+    crew.resume("");
+    let said = crew.same_bytes();
+    let line = said.lines().find(|line| line.starts_with("generation ")).unwrap_or_else(|| panic!("{said}"));
+    assert!(line.contains("2 serving: ") && line.ends_with("; 0 tiles read"), "{said}");
+}
+
+#[test]
+fn a_run_directory_has_one_coordinator() {
+    let mut crew = Crew::new("1", QUICK);
+    crew.wait_for("listening on ");
+    let mut second = program();
+    let output = second.arg("resume").arg(crew.dir()).output().expect("the program starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let owner = format!("process {} on ", crew.coordinator.child.id());
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("another run writes to the output directory") && said.contains(&owner), "{said}");
+    crew.worker(None);
+    crew.same_bytes();
+}
+
+#[test]
 fn a_loss_costs_no_pass_but_its_own() {
     let mut crew = Crew::new("1..2", QUICK);
     crew.worker(None);

@@ -1,5 +1,7 @@
 //! The directory of a run: chosen and tried before the fit, filled after it, never left with half a file.
 
+mod lock;
+
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -7,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::checkpoint::{FOLDER, Store};
 use crate::clock::Utc;
 use crate::config::{Job, JobError};
+use lock::{Lock, LockError};
 
 /// The file whose presence means that a directory holds a result.
 pub const RESULT: &str = "result.json";
@@ -21,13 +24,14 @@ pub const LOG: &str = "log.jsonl";
 /// What a person reads.
 pub const REPORT: &str = "report.txt";
 
-/// A directory that can be written to. Dropped without [`RunDir::keep`], it takes away what it made.
+/// A directory that can be written to, and that no other process writes to meanwhile. Dropped without [`RunDir::keep`], it takes away what it made.
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
     made: Vec<PathBuf>,
     partial: Vec<PathBuf>,
     kept: bool,
+    lock: Option<Lock>,
 }
 
 impl RunDir {
@@ -50,8 +54,9 @@ impl RunDir {
         if !path.join(RESULT).exists() && !job.output.overwrite {
             refuse_unfinished(&path)?;
         }
-        let mut dir = RunDir { made: missing_parts(&path), path, partial: Vec::new(), kept: false };
+        let mut dir = RunDir { made: missing_parts(&path), path, partial: Vec::new(), kept: false, lock: None };
         fs::create_dir_all(&dir.path).map_err(|error| unwritable(&dir.path, &error))?;
+        dir.lock()?;
         let probe = dir.begin(".write-test")?;
         drop(probe);
         dir.discard(".write-test");
@@ -65,7 +70,21 @@ impl RunDir {
             let message = format!("{} is no directory; expected that of a run", path.display());
             return Err(JobError::usage(message));
         }
-        Ok(RunDir { path, made: Vec::new(), partial: Vec::new(), kept: false })
+        let mut dir = RunDir { path, made: Vec::new(), partial: Vec::new(), kept: false, lock: None };
+        dir.lock()?;
+        Ok(dir)
+    }
+
+    fn lock(&mut self) -> Result<(), JobError> {
+        let lock = Lock::take(&self.path).map_err(|error| match error {
+            LockError::Io(error) => unwritable(&self.path, &error),
+            LockError::Taken(who) => JobError::usage_with_help(
+                format!("another run writes to the output directory {}: {who}", self.path.display()),
+                "expected a directory that no other run uses; wait for its end, or end it",
+            ),
+        })?;
+        self.lock = Some(lock);
+        Ok(())
     }
 
     /// Opens the log of a run that goes on, behind its last whole line. Until it is finished it has its temporary name, as after a
@@ -137,6 +156,7 @@ impl Drop for RunDir {
         for partial in &self.partial {
             let _ = fs::remove_file(partial);
         }
+        self.lock = None;
         if !self.kept {
             // innermost first; one that holds something by now stays
             for made in self.made.iter().rev() {
