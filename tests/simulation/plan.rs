@@ -32,6 +32,8 @@ pub(super) struct Plan {
     pub(super) uneven: bool,
     /// How long an agent looks for the coordinator.
     pub(super) patience: Duration,
+    /// Members change all the time.
+    pub(super) moves: bool,
     pub(super) faults: Vec<Fault>,
 }
 
@@ -159,6 +161,19 @@ const WILD: [Kind; 21] = [
     Kind::CoordinatorRestart,
 ];
 
+/// What strikes a crew whose members change all the time.
+const MOVING: [Kind; 9] = [
+    Kind::Join,
+    Kind::Join,
+    Kind::Leave,
+    Kind::Leave,
+    Kind::Panic,
+    Kind::Panic,
+    Kind::Reset,
+    Kind::Kill,
+    Kind::SlowDisk,
+];
+
 impl Plan {
     pub(super) fn of(seed: u64) -> Self {
         let random = &mut Random::new(seed);
@@ -184,10 +199,24 @@ impl Plan {
             narrow: random.chance(0.3),
             uneven: random.chance(0.5),
             patience: Duration::from_secs(random.pick(&[3, 60, 60, 60])),
+            moves: false,
             faults: Vec::new(),
             rules,
         };
+        let plan = if weather == Weather::Wild && random.chance(0.25) { plan.moving(random) } else { plan };
         Self { faults: faults(random, &plan), ..plan }
+    }
+
+    /// The same with members that change all the time, and disks so slow that most is lost while tiles are read beside a generation.
+    fn moving(mut self, random: &mut Random) -> Self {
+        self.moves = true;
+        self.rules.endurance.late_joiners = LateJoiners::Always;
+        self.rules.endurance.balance = true;
+        self.rules.endurance.max_restarts = 1000;
+        self.reading = random.pick(&[30, 100]);
+        self.tiles = random.pick(&[16, 33]);
+        self.passes = random.between(40, 120);
+        self
     }
 }
 
@@ -226,6 +255,7 @@ fn faults(random: &mut Random, plan: &Plan) -> Vec<Fault> {
     let (count, kinds): (u64, &[Kind]) = match weather {
         Weather::Calm => (0, &[]),
         Weather::Mild => (random.between(1, 6), &MILD),
+        Weather::Wild if plan.moves => (random.between(8, 30), &MOVING),
         Weather::Wild => (random.between(1, 16), &WILD),
     };
     let mut faults: Vec<Fault> = (0..count).map(|_| fault(random, plan, kinds)).collect();
