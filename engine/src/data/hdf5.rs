@@ -5,6 +5,7 @@
 //!
 //! The C library lets one thread in at a time; workers that are processes of their own read at once.
 
+use std::io::Read as _;
 use std::ops::Range;
 
 use hdf5::types::{FloatSize, H5Type, IntSize, TypeDescriptor};
@@ -12,7 +13,7 @@ use hdf5::{
     Dataset, File, Group, Hyperslab, IndexType, IterationOrder, LocationToken, LocationType, Selection, SliceOrIndex,
 };
 
-use super::hdf5_records::{Records, filter_refusal, storage};
+use super::hdf5_records::{Records, Unpacked, filter_refusal, storage};
 use super::scalar::{Inexact, Kind, exact};
 use super::source::DataError;
 use super::table::{BLOCK_ROWS, Column, Fault, Field, FileRef, RowSink, Rows, Table, find_in};
@@ -32,13 +33,20 @@ pub(crate) struct Hdf5Table {
     sources: Vec<Source>,
     records: Vec<Records>,
     run_rows: u64,
+    /// Whether something of the user's stands before HDF5's own content: then versions of the library disagree on where chunks are.
+    has_user_block: bool,
 }
+
+/// What HDF5's own content begins with.
+const SIGNATURE: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
 
 /// How a field is read.
 #[derive(Clone, Debug)]
 enum Source {
     /// Through the library, as numbers of this kind.
     Numbers { path: String, kind: Kind, two_dimensional: bool },
+    /// As numbers in chunks, where they stand in the file.
+    Rows { records: usize },
     /// As a member of records.
     Member { records: usize, member: usize },
     /// Not at all.
@@ -49,7 +57,10 @@ impl Hdf5Table {
     /// Lists the datasets.
     pub(crate) fn open(file: FileRef) -> Result<Self, DataError> {
         let handle = open(&file)?;
-        let mut table = Self { file, fields: Vec::new(), sources: Vec::new(), records: Vec::new(), run_rows: 1 << 20 };
+        let mut begin = [0; SIGNATURE.len()];
+        let has_user_block = file.open()?.read_exact(&mut begin).is_err() || begin != *SIGNATURE;
+        let (fields, sources, records) = (Vec::new(), Vec::new(), Vec::new());
+        let mut table = Self { file, fields, sources, records, run_rows: 1 << 20, has_user_block };
         table.walk(&handle, "", &mut Vec::new());
         if table.fields.is_empty() {
             return Err(table.file.error("it holds no dataset"));
@@ -104,7 +115,11 @@ impl Hdf5Table {
             n => Some(format!("it has {n} dimensions ({shape:?}); a column has one, a set of columns two")),
         };
         if let (Ok(TypeDescriptor::Compound(compound)), [_], None) = (&descriptor, &shape[..], &field.refusal) {
-            return match Records::new(dataset, &path, compound) {
+            let records = match dataset.chunk() {
+                Some(_) if self.has_user_block => Err("its chunks stand behind a user block".to_owned()),
+                _ => Records::new(dataset, &path, compound),
+            };
+            return match records {
                 Ok(records) => self.add_records(records, &field),
                 Err(why) => self.push(Field { refusal: Some(why), ..field }, Source::Nothing),
             };
@@ -113,7 +128,14 @@ impl Hdf5Table {
         let kind = descriptor.ok().and_then(|descriptor| kind_of(&descriptor)).or_else(|| half(dataset));
         match kind {
             Some(kind) => {
-                let source = Source::Numbers { path, kind, two_dimensional: shape.len() == 2 };
+                let direct = field.refusal.is_none() && !self.has_user_block;
+                let source = match Records::of_numbers(dataset, &path, kind).filter(|_| direct) {
+                    Some(rows) => {
+                        self.records.push(rows);
+                        Source::Rows { records: self.records.len() - 1 }
+                    }
+                    None => Source::Numbers { path, kind, two_dimensional: shape.len() == 2 },
+                };
                 self.push(field, source);
             }
             None => {
@@ -284,12 +306,13 @@ impl Table for Hdf5Table {
         for column in columns {
             let path = match &self.sources[column.field] {
                 Source::Numbers { path, .. } => path.as_str(),
-                Source::Member { records, .. } => self.records[*records].path(),
+                Source::Member { records, .. } | Source::Rows { records } => self.records[*records].path(),
                 Source::Nothing => panic!("columns of other types are refused when they are bound"),
             };
             datasets.push(handle.dataset(path).map_err(|e| self.broken(path, &e))?);
         }
         let mut out = Rows::new(columns.len());
+        let mut last: Vec<Unpacked> = self.records.iter().map(|_| Unpacked::default()).collect();
         for block in self.pieces(rows, &datasets) {
             out.clear();
             let range = block.start as usize..block.end as usize;
@@ -305,7 +328,12 @@ impl Table for Hdf5Table {
                         append_kind(dataset, *kind, selection, values).map_err(|e| self.broken(path, &e))?
                     }
                     Source::Member { records, member } => {
-                        self.records[*records].read(&self.file, dataset, block.clone(), *member, values)?
+                        let last = &mut last[*records];
+                        self.records[*records].read(&self.file, dataset, block.clone(), *member, last, values)?
+                    }
+                    Source::Rows { records } => {
+                        let (last, member) = (&mut last[*records], column.component as usize);
+                        self.records[*records].read(&self.file, dataset, block.clone(), member, last, values)?
                     }
                     Source::Nothing => Ok(()),
                 };

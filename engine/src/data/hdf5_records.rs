@@ -1,7 +1,8 @@
-//! Records in HDF5 (compound types), read where they stand in the file, and what storage a dataset has.
+//! Rows of HDF5 datasets, read where they stand in the file, and what storage a dataset has.
 //!
-//! The library's safe interface needs the members of a record when the program is built. So the bytes of records are read by
-//! position: contiguous ones as they are, chunked ones after undoing `shuffle` and `deflate`.
+//! The library's safe interface needs the members of a record (a compound type) when the program is built. So the bytes of records are
+//! read by position: contiguous ones as they are, chunked ones after undoing `shuffle` and `deflate`. Numbers in such chunks
+//! are read that way too: the library (1.10) believes the lengths that a damaged file gives its chunks, and reads beyond them.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,16 +17,21 @@ use hdf5::filters::Filter;
 use hdf5::types::CompoundType;
 
 use super::hdf5::kind_of;
-use super::scalar::{Inexact, Scalar};
+use super::scalar::{Inexact, Kind, Scalar};
 use super::source::DataError;
 use super::table::FileRef;
 
-/// A dataset of records.
+/// Chunks that are listed at most: the library finds the k-th by counting.
+const MOST_CHUNKS: usize = 10_000;
+
+/// A dataset of records, or of numbers, each row of which is then a record.
 #[derive(Debug)]
 pub(crate) struct Records {
     path: String,
     /// Bytes of a record.
     size: usize,
+    /// Bytes of what `shuffle` takes for one element.
+    element: usize,
     rows: u64,
     members: Vec<(String, usize, Option<Scalar>)>,
     place: Place,
@@ -45,6 +51,10 @@ enum Unpack {
     Deflate,
 }
 
+/// The chunk that was unpacked last, and its bytes: several columns and blocks may want it.
+#[derive(Debug, Default)]
+pub(super) struct Unpacked(Option<usize>, Vec<u8>);
+
 /// A chunk: its first row, where it is, and which filters were left out.
 #[derive(Clone, Copy, Debug)]
 struct Chunk {
@@ -57,36 +67,45 @@ struct Chunk {
 impl Records {
     /// Lays a dataset of records out. The error is why its members cannot be read.
     pub(super) fn new(dataset: &Dataset, path: &str, compound: &CompoundType) -> Result<Self, String> {
-        let order = dataset.dtype().map(|dtype| dtype.byte_order()).map_err(|e| e.to_string())?;
-        let big_endian = match order {
-            ByteOrder::LittleEndian | ByteOrder::None => false,
-            ByteOrder::BigEndian => true,
-            _ => return Err("its members have different orders of bytes".to_owned()),
-        };
+        let big_endian = is_big_endian(dataset).ok_or("its members have different orders of bytes")?;
         let scalar = |kind| Scalar { kind, big_endian };
         let members = compound.fields.iter().map(|f| (f.name.clone(), f.offset, kind_of(&f.ty).map(scalar))).collect();
         let place = match (dataset.offset(), dataset.chunk()) {
             (Some(offset), _) => Place::Contiguous(offset),
             (None, Some(chunk)) => {
-                let mut filters = Vec::new();
-                for filter in dataset.filters() {
-                    filters.push(match filter {
-                        Filter::Shuffle => Unpack::Shuffle,
-                        Filter::Deflate(_) => Unpack::Deflate,
-                        other => {
-                            return Err(format!(
-                                "records packed by {} are not read; expected gzip",
-                                filter_name(&other)
-                            ));
-                        }
-                    });
-                }
+                let filters = unpacking(dataset).map_err(|other| {
+                    format!("records packed by {} are not read; expected gzip", filter_name(&other))
+                })?;
                 Place::Chunked { rows: chunk[0] as u64, filters, chunks: OnceLock::new() }
             }
             _ => return Err("its records were never written, or stand in the file's header".to_owned()),
         };
         let rows = dataset.shape()[0] as u64;
-        Ok(Self { path: path.to_owned(), size: compound.size, rows, members, place })
+        Ok(Self { path: path.to_owned(), size: compound.size, element: compound.size, rows, members, place })
+    }
+
+    /// Numbers as records of one row each. `None` where the library must read them: in chunks that do not hold whole rows or
+    /// were never written, packed by other filters, or not in chunks.
+    pub(super) fn of_numbers(dataset: &Dataset, path: &str, kind: Kind) -> Option<Self> {
+        let (shape, chunk) = (dataset.shape(), dataset.chunk()?);
+        let (rows, width) = (shape[0], shape.get(1).copied().unwrap_or(1));
+        if *chunk.first()? == 0 || chunk.get(1).is_some_and(|&columns| columns != width) {
+            return None;
+        }
+        let (filters, count) = (unpacking(dataset).ok()?, dataset.num_chunks()?);
+        if count > MOST_CHUNKS || count != rows.div_ceil(chunk[0]) {
+            return None;
+        }
+        let element = dataset.dtype().ok()?.size();
+        let scalar = Scalar { kind, big_endian: is_big_endian(dataset)? };
+        Some(Self {
+            path: path.to_owned(),
+            size: element * width,
+            element,
+            rows: rows as u64,
+            members: (0..width).map(|k| (String::new(), k * element, Some(scalar))).collect(),
+            place: Place::Chunked { rows: chunk[0] as u64, filters, chunks: OnceLock::new() },
+        })
     }
 
     /// The dataset's path.
@@ -106,16 +125,23 @@ impl Records {
         dataset: &Dataset,
         rows: Range<u64>,
         member: usize,
+        last: &mut Unpacked,
         out: &mut Vec<f64>,
     ) -> Result<Result<(), Inexact>, DataError> {
-        let bytes = self.bytes(file, dataset, rows)?;
+        let bytes = self.bytes(file, dataset, rows, last)?;
         let (_, offset, scalar) = &self.members[member];
         let scalar = scalar.expect("members of other types are refused when they are bound");
         let from = if bytes.is_empty() { &[][..] } else { &bytes[*offset..] };
         Ok(scalar.decode(from, self.size, out))
     }
 
-    fn bytes(&self, file: &FileRef, dataset: &Dataset, rows: Range<u64>) -> Result<Vec<u8>, DataError> {
+    fn bytes(
+        &self,
+        file: &FileRef,
+        dataset: &Dataset,
+        rows: Range<u64>,
+        last: &mut Unpacked,
+    ) -> Result<Vec<u8>, DataError> {
         let failed = |what: String| file.error(format!("cannot read {}: {what}", self.path));
         let handle = file.open()?;
         let size = self.size as u64;
@@ -133,9 +159,13 @@ impl Records {
                     let first = row / chunk_rows * chunk_rows;
                     let found = chunks.binary_search_by_key(&first, |chunk| chunk.row);
                     let chunk = found.map_err(|_| failed(format!("rows from {} on were never written", first + 1)))?;
-                    let unpacked = self.unpack(&handle, &chunks[chunk], filters).map_err(failed)?;
+                    if last.0 != Some(chunk) {
+                        let most = chunk_rows.saturating_mul(size);
+                        *last = Unpacked(None, self.unpack(&handle, &chunks[chunk], filters, most).map_err(failed)?);
+                        last.0 = Some(chunk);
+                    }
                     let end = rows.end.min(first + chunk_rows).min(self.rows);
-                    let part = unpacked.get(((row - first) * size) as usize..((end - first) * size) as usize);
+                    let part = last.1.get(((row - first) * size) as usize..((end - first) * size) as usize);
                     bytes.extend_from_slice(part.ok_or_else(|| failed("a chunk is cut short".to_owned()))?);
                     row = end;
                 }
@@ -144,7 +174,12 @@ impl Records {
         }
     }
 
-    fn unpack(&self, handle: &File, chunk: &Chunk, filters: &[Unpack]) -> Result<Vec<u8>, String> {
+    /// The bytes of a chunk, of which no more than `most` are wanted.
+    fn unpack(&self, handle: &File, chunk: &Chunk, filters: &[Unpack], most: u64) -> Result<Vec<u8>, String> {
+        let length = handle.metadata().map_err(|e| e.to_string())?.len();
+        if chunk.offset.checked_add(chunk.bytes).is_none_or(|end| end > length) {
+            return Err("a chunk ends behind the end of the file".to_owned());
+        }
         let mut bytes = vec![0; chunk.bytes as usize];
         handle.read_exact_at(&mut bytes, chunk.offset).map_err(|e| e.to_string())?;
         for (k, filter) in filters.iter().enumerate().rev() {
@@ -152,16 +187,35 @@ impl Records {
                 continue;
             }
             bytes = match filter {
-                Unpack::Shuffle => unshuffle(&bytes, self.size),
+                Unpack::Shuffle => unshuffle(&bytes, self.element),
                 Unpack::Deflate => {
                     let mut plain = Vec::new();
-                    ZlibDecoder::new(bytes.as_slice()).read_to_end(&mut plain).map_err(|e| e.to_string())?;
+                    ZlibDecoder::new(bytes.as_slice()).take(most).read_to_end(&mut plain).map_err(|e| e.to_string())?;
                     plain
                 }
             };
         }
         Ok(bytes)
     }
+}
+
+/// The order of bytes, if it is one.
+fn is_big_endian(dataset: &Dataset) -> Option<bool> {
+    match dataset.dtype().ok()?.byte_order() {
+        ByteOrder::LittleEndian | ByteOrder::None => Some(false),
+        ByteOrder::BigEndian => Some(true),
+        _ => None,
+    }
+}
+
+/// The filters of a dataset, if all of them can be undone here; else the first that cannot.
+fn unpacking(dataset: &Dataset) -> Result<Vec<Unpack>, Filter> {
+    let known = |filter| match filter {
+        Filter::Shuffle => Ok(Unpack::Shuffle),
+        Filter::Deflate(_) => Ok(Unpack::Deflate),
+        other => Err(other),
+    };
+    dataset.filters().into_iter().map(known).collect()
 }
 
 /// The chunks of a dataset in the order of rows.

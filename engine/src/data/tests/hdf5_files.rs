@@ -131,10 +131,38 @@ fn a_user_block_may_come_first() {
     builder.with_fcpl(|creation| creation.userblock(2048));
     let file = builder.create(scratch.path().join("a.h5")).unwrap();
     file.new_dataset_builder().with_data(&[1.0, 2.0]).create("t").unwrap();
+    let chunked = file.new_dataset_builder().chunk((2,)).deflate(4).with_data(&[3.0, 4.0, 5.0]);
+    chunked.create("chunked").unwrap();
     file.close().unwrap();
     assert!(!std::fs::read(scratch.path().join("a.h5")).unwrap().starts_with(b"\x89HDF"));
     let dataset = Dataset::open(&spec(scratch.path(), &["a.h5"], &[], "t")).unwrap();
     assert_eq!(values(&dataset).unwrap(), [[1.0, 2.0]]);
+    let dataset = Dataset::open(&spec(scratch.path(), &["a.h5"], &[], "chunked")).unwrap();
+    assert_eq!(values(&dataset).unwrap(), [[3.0, 4.0, 5.0]]);
+}
+
+#[test]
+fn chunks_are_read_whatever_their_shape_and_filters() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = hdf5::File::create(scratch.path().join("a.h5")).unwrap();
+    let expected: Vec<f64> = (0..1000).map(|k| f64::from(k) / 8.0).collect();
+    for (name, rows, shuffle, deflate, checksum) in [
+        ("a", 1000, false, false, false),
+        ("b", 64, true, true, false),
+        ("c", 999, true, false, false),
+        ("d", 7, true, true, true),
+    ] {
+        let mut builder = file.new_dataset_builder().chunk((rows,));
+        builder = if shuffle { builder.shuffle() } else { builder };
+        builder = if deflate { builder.deflate(6) } else { builder };
+        builder = if checksum { builder.fletcher32() } else { builder };
+        builder.with_data(&expected).create(name).unwrap();
+    }
+    file.close().unwrap();
+    for name in ["a", "b", "c", "d"] {
+        let dataset = Dataset::open(&spec(scratch.path(), &["a.h5"], &[], name)).unwrap();
+        assert_eq!(values(&dataset).unwrap(), [expected.clone()], "{name}");
+    }
 }
 
 #[test]
