@@ -35,6 +35,8 @@ pub(crate) struct Records {
     rows: u64,
     members: Vec<(String, usize, Option<Scalar>)>,
     place: Place,
+    /// What stands in chunks that were never written, if they may be read at all.
+    fill: Option<f64>,
 }
 
 #[derive(Debug)]
@@ -42,7 +44,7 @@ enum Place {
     /// From this byte of the file on.
     Contiguous(u64),
     /// In chunks of so many rows, packed by these filters in this order; where they are is asked on first use.
-    Chunked { rows: u64, filters: Vec<Unpack>, chunks: OnceLock<Vec<Chunk>> },
+    Chunked { rows: u64, filters: Vec<Unpack>, chunks: OnceLock<Result<Vec<Chunk>, String>> },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +56,17 @@ enum Unpack {
 /// The chunk that was unpacked last, and its bytes: several columns and blocks may want it.
 #[derive(Debug, Default)]
 pub(super) struct Unpacked(Option<usize>, Vec<u8>);
+
+impl Unpacked {
+    /// Has a chunk unpacked, if it is not the last one.
+    fn unpack(&mut self, chunk: usize, bytes: impl FnOnce() -> Result<Vec<u8>, DataError>) -> Result<(), DataError> {
+        if self.0 != Some(chunk) {
+            *self = Self::default();
+            *self = Self(Some(chunk), bytes()?);
+        }
+        Ok(())
+    }
+}
 
 /// A chunk: its first row, where it is, and which filters were left out.
 #[derive(Clone, Copy, Debug)]
@@ -81,21 +94,20 @@ impl Records {
             _ => return Err("its records were never written, or stand in the file's header".to_owned()),
         };
         let rows = dataset.shape()[0] as u64;
-        Ok(Self { path: path.to_owned(), size: compound.size, element: compound.size, rows, members, place })
+        let (path, size) = (path.to_owned(), compound.size);
+        Ok(Self { path, size, element: size, rows, members, place, fill: None })
     }
 
-    /// Numbers as records of one row each. `None` where the library must read them: in chunks that do not hold whole rows or
-    /// were never written, packed by other filters, or not in chunks.
+    /// Numbers in chunks, each row as a record. `None` where the library must read them: in too many chunks, in chunks that do not hold
+    /// whole rows, or packed by other filters.
     pub(super) fn of_numbers(dataset: &Dataset, path: &str, kind: Kind) -> Option<Self> {
         let (shape, chunk) = (dataset.shape(), dataset.chunk()?);
         let (rows, width) = (shape[0], shape.get(1).copied().unwrap_or(1));
-        if *chunk.first()? == 0 || chunk.get(1).is_some_and(|&columns| columns != width) {
+        let whole_rows = chunk.get(1).is_none_or(|&columns| columns == width);
+        if chunk[0] == 0 || !whole_rows || rows.div_ceil(chunk[0]) > MOST_CHUNKS {
             return None;
         }
-        let (filters, count) = (unpacking(dataset).ok()?, dataset.num_chunks()?);
-        if count > MOST_CHUNKS || count != rows.div_ceil(chunk[0]) {
-            return None;
-        }
+        let (filters, fill) = (unpacking(dataset).ok()?, dataset.dcpl().ok()?.fill_value_as::<f64>()?);
         let element = dataset.dtype().ok()?.size();
         let scalar = Scalar { kind, big_endian: is_big_endian(dataset)? };
         Some(Self {
@@ -105,6 +117,7 @@ impl Records {
             rows: rows as u64,
             members: (0..width).map(|k| (String::new(), k * element, Some(scalar))).collect(),
             place: Place::Chunked { rows: chunk[0] as u64, filters, chunks: OnceLock::new() },
+            fill: Some(fill),
         })
     }
 
@@ -128,20 +141,6 @@ impl Records {
         last: &mut Unpacked,
         out: &mut Vec<f64>,
     ) -> Result<Result<(), Inexact>, DataError> {
-        let bytes = self.bytes(file, dataset, rows, last)?;
-        let (_, offset, scalar) = &self.members[member];
-        let scalar = scalar.expect("members of other types are refused when they are bound");
-        let from = if bytes.is_empty() { &[][..] } else { &bytes[*offset..] };
-        Ok(scalar.decode(from, self.size, out))
-    }
-
-    fn bytes(
-        &self,
-        file: &FileRef,
-        dataset: &Dataset,
-        rows: Range<u64>,
-        last: &mut Unpacked,
-    ) -> Result<Vec<u8>, DataError> {
         let failed = |what: String| file.error(format!("cannot read {}: {what}", self.path));
         let handle = file.open()?;
         let size = self.size as u64;
@@ -149,29 +148,42 @@ impl Records {
             Place::Contiguous(offset) => {
                 let mut bytes = vec![0; ((rows.end - rows.start) * size) as usize];
                 handle.read_exact_at(&mut bytes, offset + rows.start * size).map_err(|e| failed(e.to_string()))?;
-                Ok(bytes)
+                Ok(self.decode(&bytes, member, out))
             }
             Place::Chunked { rows: chunk_rows, filters, chunks } => {
-                let chunks = chunks.get_or_init(|| list(dataset));
-                let mut bytes = Vec::with_capacity(((rows.end - rows.start) * size) as usize);
+                let chunks = chunks.get_or_init(|| list(dataset, self.rows)).as_ref();
+                let chunks = chunks.map_err(|what| failed(what.clone()))?;
                 let mut row = rows.start;
                 while row < rows.end {
                     let first = row / chunk_rows * chunk_rows;
-                    let found = chunks.binary_search_by_key(&first, |chunk| chunk.row);
-                    let chunk = found.map_err(|_| failed(format!("rows from {} on were never written", first + 1)))?;
-                    if last.0 != Some(chunk) {
-                        let most = chunk_rows.saturating_mul(size);
-                        *last = Unpacked(None, self.unpack(&handle, &chunks[chunk], filters, most).map_err(failed)?);
-                        last.0 = Some(chunk);
-                    }
                     let end = rows.end.min(first + chunk_rows).min(self.rows);
-                    let part = last.1.get(((row - first) * size) as usize..((end - first) * size) as usize);
-                    bytes.extend_from_slice(part.ok_or_else(|| failed("a chunk is cut short".to_owned()))?);
+                    match (chunks.binary_search_by_key(&first, |chunk| chunk.row), self.fill) {
+                        (Ok(chunk), _) => {
+                            last.unpack(chunk, || {
+                                let most = chunk_rows.saturating_mul(size);
+                                self.unpack(&handle, &chunks[chunk], filters, most).map_err(failed)
+                            })?;
+                            let part = last.1.get(((row - first) * size) as usize..((end - first) * size) as usize);
+                            let part = part.ok_or_else(|| failed("a chunk is cut short".to_owned()))?;
+                            if let Err(Inexact { at, value }) = self.decode(part, member, out) {
+                                return Ok(Err(Inexact { at: at + (row - rows.start) as usize, value }));
+                            }
+                        }
+                        (Err(_), Some(fill)) => out.extend((row..end).map(|_| fill)),
+                        (Err(_), None) => return Err(failed(format!("rows from {} on were never written", first + 1))),
+                    }
                     row = end;
                 }
-                Ok(bytes)
+                Ok(Ok(()))
             }
         }
+    }
+
+    /// Appends a member of records that stand one behind the other.
+    fn decode(&self, records: &[u8], member: usize, out: &mut Vec<f64>) -> Result<(), Inexact> {
+        let (_, offset, scalar) = &self.members[member];
+        let scalar = scalar.expect("members of other types are refused when they are bound");
+        scalar.decode(records.get(*offset..).unwrap_or_default(), self.size, out)
     }
 
     /// The bytes of a chunk, of which no more than `most` are wanted.
@@ -219,17 +231,23 @@ fn unpacking(dataset: &Dataset) -> Result<Vec<Unpack>, Filter> {
 }
 
 /// The chunks of a dataset in the order of rows.
-fn list(dataset: &Dataset) -> Vec<Chunk> {
-    let count = dataset.num_chunks().unwrap_or(0);
+fn list(dataset: &Dataset, rows: u64) -> Result<Vec<Chunk>, String> {
+    let unreadable = || "its index of chunks is damaged".to_owned();
     let of = |info: hdf5::dataset::ChunkInfo| Chunk {
         row: info.offset.first().copied().unwrap_or(0),
         offset: info.addr,
         bytes: info.size,
         left_out: info.filter_mask,
     };
-    let mut chunks: Vec<Chunk> = (0..count).filter_map(|k| dataset.chunk_info(k)).map(of).collect();
+    let count = dataset.num_chunks().ok_or_else(unreadable)?;
+    let chunks = (0..count).map(|k| dataset.chunk_info(k).map(of).ok_or_else(unreadable));
+    let mut chunks = chunks.collect::<Result<Vec<Chunk>, String>>()?;
     chunks.sort_unstable_by_key(|chunk| chunk.row);
-    chunks
+    let ascend = chunks.windows(2).all(|pair| pair[0].row < pair[1].row);
+    if !ascend || chunks.last().is_some_and(|chunk| chunk.row >= rows) {
+        return Err(unreadable());
+    }
+    Ok(chunks)
 }
 
 /// Undoes HDF5's shuffle: byte j of every record stood together, for each j in turn.
