@@ -3,7 +3,8 @@
 //! A dataset of shape (n,) or (n, 1) is the column `/path`, one of shape (n, k) the columns `/path.c0`, `/path.c1`, ..., one
 //! of records (a compound type) the columns `/path.FIELD`. The first slash may be left out. Links are followed.
 //!
-//! The C library lets one thread in at a time; workers that are processes of their own read at once.
+//! The C library lets one thread in at a time; workers that are processes of their own read at once. Records, and numbers in chunks that
+//! are plain, shuffled or deflated, are read without it.
 
 use std::io::Read as _;
 use std::ops::Range;
@@ -13,7 +14,7 @@ use hdf5::{
     Dataset, File, Group, Hyperslab, IndexType, IterationOrder, LocationToken, LocationType, Selection, SliceOrIndex,
 };
 
-use super::hdf5_records::{Records, Unpacked, filter_refusal, storage};
+use super::hdf5_records::{Opened, Records, Unpacked, filter_refusal, storage};
 use super::scalar::{Inexact, Kind, exact};
 use super::source::DataError;
 use super::table::{BLOCK_ROWS, Column, Fault, Field, FileRef, RowSink, Rows, Table, find_in};
@@ -317,7 +318,7 @@ impl Table for Hdf5Table {
             out.clear();
             let range = block.start as usize..block.end as usize;
             for (index, (column, dataset)) in columns.iter().zip(&datasets).enumerate() {
-                let values = &mut out.columns[index];
+                let (values, opened) = (&mut out.columns[index], Opened { file: &self.file, dataset });
                 let result = match &self.sources[column.field] {
                     Source::Numbers { path, kind, two_dimensional } => {
                         let mut slab = vec![SliceOrIndex::from(range.clone())];
@@ -329,11 +330,11 @@ impl Table for Hdf5Table {
                     }
                     Source::Member { records, member } => {
                         let last = &mut last[*records];
-                        self.records[*records].read(&self.file, dataset, block.clone(), *member, last, values)?
+                        self.records[*records].read(opened, block.clone(), *member, last, values)?
                     }
                     Source::Rows { records } => {
                         let (last, member) = (&mut last[*records], column.component as usize);
-                        self.records[*records].read(&self.file, dataset, block.clone(), member, last, values)?
+                        self.records[*records].read(opened, block.clone(), member, last, values)?
                     }
                     Source::Nothing => Ok(()),
                 };

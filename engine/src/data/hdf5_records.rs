@@ -53,6 +53,13 @@ enum Unpack {
     Deflate,
 }
 
+/// A dataset of a file that is open.
+#[derive(Clone, Copy)]
+pub(super) struct Opened<'a> {
+    pub(super) file: &'a FileRef,
+    pub(super) dataset: &'a Dataset,
+}
+
 /// The chunk that was unpacked last, and its bytes: several columns and blocks may want it.
 #[derive(Debug, Default)]
 pub(super) struct Unpacked(Option<usize>, Vec<u8>);
@@ -134,8 +141,7 @@ impl Records {
     /// Appends one member of some records.
     pub(super) fn read(
         &self,
-        file: &FileRef,
-        dataset: &Dataset,
+        Opened { file, dataset }: Opened<'_>,
         rows: Range<u64>,
         member: usize,
         last: &mut Unpacked,
