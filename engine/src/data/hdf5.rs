@@ -130,14 +130,15 @@ impl Hdf5Table {
         match kind {
             Some(kind) => {
                 let direct = field.refusal.is_none() && !self.has_user_block;
-                let source = match Records::of_numbers(dataset, &path, kind).filter(|_| direct) {
-                    Some(rows) => {
+                let rows = if direct { Records::of_numbers(&self.file, dataset, &path, kind) } else { Ok(None) };
+                match rows {
+                    Ok(Some(rows)) => {
                         self.records.push(rows);
-                        Source::Rows { records: self.records.len() - 1 }
+                        self.push(field, Source::Rows { records: self.records.len() - 1 });
                     }
-                    None => Source::Numbers { path, kind, two_dimensional: shape.len() == 2 },
-                };
-                self.push(field, source);
+                    Ok(None) => self.push(field, Source::Numbers { path, kind, two_dimensional: shape.len() == 2 }),
+                    Err(why) => self.push(Field { refusal: Some(why), ..field }, Source::Nothing),
+                }
             }
             None => {
                 let usable = match descriptor_known {

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use flate2::read::ZlibDecoder;
 use hdf5::Dataset;
-use hdf5::datatype::ByteOrder;
+use hdf5::datatype::{ByteOrder, Datatype};
 use hdf5::filters::Filter;
 use hdf5::types::CompoundType;
 
@@ -106,26 +106,54 @@ impl Records {
     }
 
     /// Numbers in chunks, each row as a record. `None` where the library must read them: in too many chunks, in chunks that do not hold
-    /// whole rows, or packed by other filters.
-    pub(super) fn of_numbers(dataset: &Dataset, path: &str, kind: Kind) -> Option<Self> {
-        let (shape, chunk) = (dataset.shape(), dataset.chunk()?);
+    /// whole rows, packed by other filters, or in other formats than those of this machine. The error is why they cannot be read.
+    pub(super) fn of_numbers(
+        file: &FileRef,
+        dataset: &Dataset,
+        path: &str,
+        kind: Kind,
+    ) -> Result<Option<Self>, String> {
+        let (shape, Some(chunk), Ok(filters)) = (dataset.shape(), dataset.chunk(), unpacking(dataset)) else {
+            return Ok(None);
+        };
         let (rows, width) = (shape[0], shape.get(1).copied().unwrap_or(1));
         let whole_rows = chunk.get(1).is_none_or(|&columns| columns == width);
         if chunk[0] == 0 || !whole_rows || rows.div_ceil(chunk[0]) > MOST_CHUNKS {
-            return None;
+            return Ok(None);
         }
-        let (filters, fill) = (unpacking(dataset).ok()?, dataset.dcpl().ok()?.fill_value_as::<f64>()?);
-        let element = dataset.dtype().ok()?.size();
-        let scalar = Scalar { kind, big_endian: is_big_endian(dataset)? };
-        Some(Self {
+        let unreadable = |error: hdf5::Error| error.to_string();
+        let element = dataset.dtype().map_err(unreadable)?.size();
+        let order = is_big_endian(dataset).filter(|&big| big || is_native(dataset, kind));
+        let scalar = Scalar { kind, big_endian: order == Some(true) };
+        let records = Self {
             path: path.to_owned(),
             size: element * width,
             element,
             rows: rows as u64,
             members: (0..width).map(|k| (String::new(), k * element, Some(scalar))).collect(),
             place: Place::Chunked { rows: chunk[0] as u64, filters, chunks: OnceLock::new() },
-            fill: Some(fill),
-        })
+            fill: dataset.dcpl().map_err(unreadable)?.fill_value_as::<f64>(),
+        };
+        if order.is_none() {
+            // The library knows more formats of numbers; that chunks have the length that it will believe they have is seen to first.
+            records.check_chunks(file, dataset)?;
+            return Ok(None);
+        }
+        Ok(Some(records))
+    }
+
+    /// Looks whether every chunk has all its bytes.
+    fn check_chunks(&self, file: &FileRef, dataset: &Dataset) -> Result<(), String> {
+        let Place::Chunked { rows, filters, .. } = &self.place else { return Ok(()) };
+        let handle = file.open().map_err(|error| error.message)?;
+        let whole = rows.saturating_mul(self.size as u64);
+        for chunk in list(dataset, self.rows)? {
+            let bytes = self.unpack(&handle, &chunk, filters, whole)?;
+            if bytes.len() as u64 != whole {
+                return Err("a chunk is cut short".to_owned());
+            }
+        }
+        Ok(())
     }
 
     /// The dataset's path.
@@ -224,6 +252,26 @@ fn is_big_endian(dataset: &Dataset) -> Option<bool> {
         ByteOrder::BigEndian => Some(true),
         _ => None,
     }
+}
+
+/// Whether numbers stand in the file as in this machine's memory, to the last bit of their format. 16-bit floats have no type to be
+/// compared with.
+fn is_native(dataset: &Dataset, kind: Kind) -> bool {
+    let native = match kind {
+        Kind::Bool => Datatype::from_type::<bool>(),
+        Kind::I8 => Datatype::from_type::<i8>(),
+        Kind::I16 => Datatype::from_type::<i16>(),
+        Kind::I32 => Datatype::from_type::<i32>(),
+        Kind::I64 => Datatype::from_type::<i64>(),
+        Kind::U8 => Datatype::from_type::<u8>(),
+        Kind::U16 => Datatype::from_type::<u16>(),
+        Kind::U32 => Datatype::from_type::<u32>(),
+        Kind::U64 => Datatype::from_type::<u64>(),
+        Kind::F32 => Datatype::from_type::<f32>(),
+        Kind::F64 => Datatype::from_type::<f64>(),
+        Kind::F16 => return true,
+    };
+    matches!((native, dataset.dtype()), (Ok(native), Ok(found)) if native == found)
 }
 
 /// The filters of a dataset, if all of them can be undone here; else the first that cannot.
