@@ -42,7 +42,8 @@ impl<A: Arithmetic> Double<A> {
     pub(super) fn over(self, d: Self) -> Self {
         let inverse = A::constant(1.0) / d.high;
         let high = self.high * inverse;
-        let left_over = high.mul_add(-d.high, self.high) + high.mul_add(-d.low, self.low);
+        let minus = -high;
+        let left_over = minus.mul_add(d.high, self.high) + minus.mul_add(d.low, self.low);
         Self { high, low: left_over * inverse }
     }
 }

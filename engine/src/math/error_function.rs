@@ -7,7 +7,7 @@
 
 use super::arithmetic::Arithmetic;
 use super::double::{Double, exact, polynomial, turned_by, with_sign_of};
-use super::exponential::{exp_of_double, scaled};
+use super::exponential::{exp, exp_of_double, scaled};
 
 /// Where the two forms meet.
 const JOINT: f64 = 0.75;
@@ -61,9 +61,11 @@ const FAR: [f64; 22] = [
 /// erf a for `0 <= a <= 3/4`.
 #[inline(always)]
 fn near<A: Arithmetic>(a: A) -> Double<A> {
-    let z = a * a;
+    let z = Double::product(a, a);
     let first = Double::product(a, A::constant(std::f64::consts::FRAC_2_SQRT_PI));
-    Double { high: first.high, low: a.mul_add(polynomial(z, NEAR), first.low) }
+    // the slope of the polynomial is near enough to -0.3
+    let series = z.low.mul_add(A::constant(-0.3), polynomial(z.high, NEAR));
+    Double { high: first.high, low: a.mul_add(series, first.low) }
 }
 
 /// erfc a for `a >= 3/4`.
@@ -71,14 +73,19 @@ fn near<A: Arithmetic>(a: A) -> Double<A> {
 fn far<A: Arithmetic>(a: A) -> A {
     let a = A::constant(28.0).lesser(a);
     let u = exact(A::constant(1.0)).over(Double::sum(A::constant(CENTRE), a));
-    let slope = A::constant(-2.0 * CENTRE);
-    let t = slope.mul_add(u.high, A::constant(1.0));
-    let t_low = slope.mul_add(u.low, slope.mul_add(u.high, A::constant(1.0) - t));
-    let [low, rest @ ..] = FAR;
+    let (one, two_k) = (A::constant(1.0), A::constant(2.0 * CENTRE));
+    let away = Double::product(two_k, u.high);
+    let t = Double::sum(one, -away.high);
+    let (t, t_low) = (t.high, t.low - two_k.mul_add(u.low, away.low));
+    let [low, first, rest @ ..] = FAR;
+    // P = MIDDLE + t (first + t higher) + low, the first two sums with their errors
     let higher: A = polynomial(t, rest);
-    let p = t.mul_add(higher, A::constant(MIDDLE));
-    // dP/dt is near enough to -0.7 P everywhere
-    let p_low = t.mul_add(higher, A::constant(MIDDLE) - p) + p.mul_add(t_low * A::constant(-0.7), A::constant(low));
+    let slope = t.mul_add(higher, A::constant(first));
+    let slope_low = t.mul_add(higher, A::constant(first) - slope);
+    let p = t.mul_add(slope, A::constant(MIDDLE));
+    let p_low = t.mul_add(slope_low, t.mul_add(slope, A::constant(MIDDLE) - p) + A::constant(low));
+    // dP/dt is near enough to P times a straight line
+    let p_low = (p * t_low).mul_add(t.mul_add(A::constant(0.25), A::constant(-0.74)), p_low);
     let q = Double::product(u.high, p);
     let q_low = u.high.mul_add(p_low, u.low.mul_add(p, q.low));
     let square = Double::product(a, a);
@@ -87,11 +94,27 @@ fn far<A: Arithmetic>(a: A) -> A {
 }
 
 /// The error function. Odd; 1 from 5.93 on.
+///
+/// Beyond 3/4 it is 1 - erfc x, for which erfc x need not be known to its last place; `e^(-x^2)` is that of its derivative.
 #[inline(always)]
 pub fn erf<A: Arithmetic>(x: A) -> A {
     let a = x.abs();
-    let size = A::select(a.less(A::constant(JOINT)), near(a).value(), A::constant(1.0) - far(a));
-    with_sign_of(size, x)
+    let one = A::constant(1.0);
+    let d = Double::sum(A::constant(CENTRE), A::constant(28.0).lesser(a));
+    let u = one / d.high;
+    let t = A::constant(-2.0 * CENTRE).mul_add(u, one);
+    let [_, rest @ ..] = FAR;
+    let higher: A = polynomial(t, rest);
+    let p = t.mul_add(higher, A::constant(MIDDLE));
+    let square = Double::product(x, x);
+    // by what part u and x^2 are off: P u grows as the power 1 + 3.5 u of u, near enough
+    let u_off = (-u).mul_add(d.low, (-u).mul_add(d.high, one));
+    let off = u_off.mul_add(u.mul_add(A::constant(3.5), one), -square.low);
+    let q = (u * p).mul_add(off, u * p);
+    let far = (-exp(-square.high)).mul_add(q, one);
+    // what the square of a large x lacks is not a number
+    let far = A::select(A::constant(6.0).less(a), one, far);
+    with_sign_of(A::select(a.less(A::constant(JOINT)), near(a).value(), far), x)
 }
 
 /// The complementary error function 1 - erf x, accurate where erf x is near 1 too; 0 from 27.3 on.

@@ -15,8 +15,8 @@ use super::exponential::{ROUND, Reduced};
 
 /// (2^k - 2^-k)/4 and (2^k + 2^-k)/4, and sinh r, cosh r in parts.
 struct Halves<A> {
-    difference: A,
-    sum: A,
+    difference: Double<A>,
+    sum: Double<A>,
     r: A,
     /// sinh r - r.
     odd: A,
@@ -37,24 +37,30 @@ fn halves<A: Arithmetic>(size: A) -> Halves<A> {
     // 2^-k is of no account from k = 54 on, and no number of its own from k = 1075 on
     let k = A::constant(ROUND + 100.0).lesser(reduced.rounded);
     let shrunk = A::from_bits(quarter.minus(k.to_bits().shl(52)));
-    Halves { difference: grown - shrunk, sum: grown + shrunk, r, odd, even }
+    Halves { difference: Double::sum(grown, -shrunk), sum: Double::sum(grown, shrunk), r, odd, even }
 }
 
+/// Both as a rounded number and what is to be added to it, which is smaller but not yet a rounding error.
 impl<A: Arithmetic> Halves<A> {
     /// (sinh x)/2.
     #[inline(always)]
     fn sinh(&self) -> Double<A> {
-        let high = self.sum.mul_add(self.r, self.difference);
-        let lost = self.sum.mul_add(self.r, self.difference - high);
-        Double { high, low: self.difference.mul_add(self.even, self.sum.mul_add(self.odd, lost)) }
+        self.combined(self.difference, self.sum)
     }
 
     /// (cosh x)/2.
     #[inline(always)]
     fn cosh(&self) -> Double<A> {
-        let high = self.difference.mul_add(self.r, self.sum);
-        let lost = self.difference.mul_add(self.r, self.sum - high);
-        Double { high, low: self.sum.mul_add(self.even, self.difference.mul_add(self.odd, lost)) }
+        self.combined(self.sum, self.difference)
+    }
+
+    /// c `with_even` + s `with_odd`.
+    #[inline(always)]
+    fn combined(&self, with_even: Double<A>, with_odd: Double<A>) -> Double<A> {
+        let (a, b) = (with_even.high, with_odd.high);
+        let high = b.mul_add(self.r, a);
+        let lost = b.mul_add(self.r, a - high) + with_even.low;
+        Double { high, low: a.mul_add(self.even, b.mul_add(self.odd, lost)) }
     }
 }
 
@@ -93,7 +99,8 @@ pub fn cosh<A: Arithmetic>(x: A) -> A {
 pub fn tanh<A: Arithmetic>(x: A) -> A {
     let size = x.abs();
     let halves = halves(A::constant(22.0).lesser(size));
-    let quotient = halves.sinh().over(halves.cosh()).value();
+    let [sinh, cosh] = [halves.sinh(), halves.cosh()].map(|sum| Double::sum(sum.high, sum.low));
+    let quotient = sinh.over(cosh).value();
     let result = A::select(size.less(A::constant(1e-8)), size, quotient);
     with_sign_of(result, x)
 }

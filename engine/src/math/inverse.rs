@@ -52,8 +52,8 @@ fn one_of<A: Arithmetic>(low: A::Mask, high: A::Mask, angles: [[f64; 2]; 3]) -> 
     Double { high: pick(0), low: pick(1) }
 }
 
-const FIRST_QUADRANT: [[f64; 2]; 3] = [[0.0; 2], QUARTER_PI, [HALF_PI[0], HALF_PI[1]]];
-const SECOND_QUADRANT: [[f64; 2]; 3] = [PI, THREE_QUARTER_PI, [HALF_PI[0], HALF_PI[1]]];
+const FIRST_QUADRANT: [[f64; 2]; 3] = [[0.0; 2], QUARTER_PI, HALF_PI];
+const SECOND_QUADRANT: [[f64; 2]; 3] = [PI, THREE_QUARTER_PI, HALF_PI];
 
 /// The arctangent, from -pi/2 to pi/2. Odd.
 ///
@@ -72,10 +72,8 @@ pub fn atan<A: Arithmetic>(x: A) -> A {
         high: A::select(low, a, A::select(high, -one, minus.high)),
         low: A::select(low | high, zero, minus.low),
     };
-    let d = Double {
-        high: A::select(low, one, A::select(high, a, plus.high)),
-        low: A::select(low | high, zero, plus.low),
-    };
+    let d =
+        Double { high: A::select(low, one, A::select(high, a, plus.high)), low: A::select(low | high, zero, plus.low) };
     let t = n.over(d);
     let result = on_top_of(one_of(low, high, FIRST_QUADRANT), t.high, tail(t));
     // x^3/3 rounds away, and so do the last bits of a subnormal quotient
@@ -115,8 +113,7 @@ pub fn atan2<A: Arithmetic>(y: A, x: A) -> A {
     let t = n.over(d);
     let left = x.less(zero);
     let (first, second) = (one_of::<A>(low, high, FIRST_QUADRANT), one_of::<A>(low, high, SECOND_QUADRANT));
-    let base =
-        Double { high: A::select(left, second.high, first.high), low: A::select(left, second.low, first.low) };
+    let base = Double { high: A::select(left, second.high, first.high), low: A::select(left, second.low, first.low) };
     let angle = on_top_of(base, turned_by(t.high, x.to_bits()), turned_by(tail(t), x.to_bits()));
     A::rarely(!inside, with_sign_of(angle, y), Slow::Atan2, y, x)
 }
@@ -157,7 +154,7 @@ fn half_angle<A: Arithmetic>(a: A) -> (A::Mask, A, A) {
 #[inline(always)]
 pub fn asin<A: Arithmetic>(x: A) -> A {
     let (above, s, tail) = half_angle(x.abs());
-    let [high, low] = [HALF_PI[0], HALF_PI[1]].map(A::constant);
+    let [high, low] = HALF_PI.map(A::constant);
     let from_top = on_top_of(Double { high, low }, -(s + s), -(tail + tail));
     with_sign_of(A::select(above, from_top, s + tail), x)
 }

@@ -116,5 +116,9 @@ pub fn log2<A: Arithmetic>(x: A) -> A {
 /// The decimal logarithm; exact at powers of ten.
 #[inline(always)]
 pub fn log10<A: Arithmetic>(x: A) -> A {
-    to_base(x, [std::f64::consts::LOG10_E, 1.098_319_650_216_765e-17], [0.301_029_995_663_839_14, 1.420_502_322_726_61e-13])
+    to_base(
+        x,
+        [std::f64::consts::LOG10_E, 1.098_319_650_216_765e-17],
+        [0.301_029_995_663_839_14, 1.420_502_322_726_61e-13],
+    )
 }

@@ -60,7 +60,7 @@ pub fn pow<A: Arithmetic>(x: A, y: A) -> A {
 }
 
 /// m^(-1/3) for m from 0.353 to 2.829, minimax; relative error below 2^-7.
-const INVERSE_ROOT: [f64; 5] = 
+const INVERSE_ROOT: [f64; 5] =
     [1.891_795_889_295_347, -1.763_319_943_403_085_5, 1.227_544_000_601_685_6, -0.415_541_393, 0.052_968_086];
 
 /// The cube root. Odd; zeros and infinities stay.

@@ -7,7 +7,7 @@ use super::{inverse, power};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Slow {
-    /// Of this and the next four, the argument is beyond 2^30.
+    /// Of this and the next four, the argument is beyond 2^21.
     Sin,
     Cos,
     Tan,
@@ -18,6 +18,9 @@ pub enum Slow {
     Pow,
 }
 
+/// The reciprocals of larger numbers are subnormal, or near enough to it.
+const LARGE: f64 = 1e300;
+
 impl Slow {
     /// The function of x, or of x and y.
     pub fn apply(self, x: f64, y: f64) -> f64 {
@@ -25,12 +28,10 @@ impl Slow {
             Self::Sin => reduce_far(x).sin(),
             Self::Cos => reduce_far(x).cos(),
             Self::Tan => reduce_far(x).tan(),
-            // at this distance x is a multiple of 2^-22, and sin x at least 2^-61: a plain quotient
+            Self::Sinc if x.abs() < LARGE => reduce_far(x).sinc(x),
             Self::Sinc => reduce_far(x).sin() / x,
-            Self::SincSlope => {
-                let place = reduce_far(x);
-                (place.cos() - place.sin() / x) / x
-            }
+            Self::SincSlope if x.abs() < LARGE => reduce_far(x).sinc_slope(x),
+            Self::SincSlope => reduce_far(x).cos() / x,
             Self::Atan2 => atan2(x, y),
             Self::Pow => pow(x, y),
         }
@@ -48,7 +49,13 @@ fn atan2(y: f64, x: f64) -> f64 {
     let (a, b) = (y.abs(), x.abs());
     let on_the_left = x.is_sign_negative();
     if a == 0.0 || b > a * FAR || (b.is_infinite() && a.is_finite()) {
-        return if on_the_left { PI.copysign(y) } else if a == 0.0 { y } else { y / x };
+        return if on_the_left {
+            PI.copysign(y)
+        } else if a == 0.0 {
+            y
+        } else {
+            y / x
+        };
     }
     if a > b * FAR || (a.is_infinite() && b.is_finite()) {
         return FRAC_PI_2.copysign(y);

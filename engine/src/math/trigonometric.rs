@@ -9,11 +9,10 @@ use super::exponential::ROUND;
 use super::slow::Slow;
 
 /// Arguments above are reduced by all the bits of 2/pi that they need, one by one.
-const FAR: f64 = 1_073_741_824.0;
+const FAR: f64 = 2_097_152.0;
 
-/// pi/2 in three parts of 53 bits.
-pub(super) const HALF_PI: [f64; 3] =
-    [std::f64::consts::FRAC_PI_2, 6.123_233_995_736_766e-17, -1.497_384_904_859_169_8e-33];
+/// pi/2 in two parts of 53 bits.
+pub(super) const HALF_PI: [f64; 2] = [std::f64::consts::FRAC_PI_2, 6.123_233_995_736_766e-17];
 
 /// Where x lies: r from the next multiple k of pi/2, `|r| <= 0.7854`.
 #[derive(Clone, Copy)]
@@ -23,12 +22,15 @@ pub(super) struct Quadrant<A> {
     pub(super) r: Double<A>,
 }
 
-/// For `|x| <= 2^30`. x - k HALF_PI[0] is exact, because it cancels; the next two parts leave an error below 2^-132, and no f64 lies
-/// nearer than 2^-61 to a multiple of pi/2 (W. J. Cody and W. Waite, "Software Manual for the Elementary Functions", 1980, chapter 8;
-/// J.-M. Muller, "Elementary Functions", section 11.3).
+/// For `|x| <= 2^21`, in three parts: x - k PARTS[0] is exact, because it cancels, k PARTS[1] is exact, because PARTS[1] has 32 bits
+/// and k 21, and no f64 lies nearer than 2^-61 to a multiple of pi/2, where what the third part lacks, below 2^-118, is of no account
+/// (W. J. Cody and W. Waite, "Software Manual for the Elementary Functions", 1980, chapter 8; J.-M. Muller, "Elementary Functions",
+/// chapter on range reduction).
 #[inline(always)]
 pub(super) fn reduce<A: Arithmetic>(x: A) -> Quadrant<A> {
-    let [first, second, third] = HALF_PI.map(|part| A::constant(-part));
+    /// pi/2: 53 bits, 32 bits, 53 bits.
+    const PARTS: [f64; 3] = [std::f64::consts::FRAC_PI_2, 6.12323399409214e-17, 1.6446256936324258e-26];
+    let [first, second, third] = PARTS.map(|part| A::constant(-part));
     let rounded = x.mul_add(A::constant(std::f64::consts::FRAC_2_PI), A::constant(ROUND));
     let k = rounded - A::constant(ROUND);
     let nearly = k.mul_add(first, x);

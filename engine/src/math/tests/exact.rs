@@ -26,11 +26,8 @@ impl Exact {
     /// As [`Self::distance_in_ulp`], in units of the last place of numbers of that exponent.
     pub(super) fn distance(self, found: f64, exponent: i32) -> f64 {
         let unit = (exponent - 52).max(-1_074) - self.power;
-        let found = if found.is_infinite() {
-            scaled(found.signum(), 1_024 - self.power)
-        } else {
-            scaled(found, -self.power)
-        };
+        let found =
+            if found.is_infinite() { scaled(found.signum(), 1_024 - self.power) } else { scaled(found, -self.power) };
         let off = ((found - self.pair.0) - self.pair.1).abs();
         if unit < -1_000 { scaled(off, -unit) } else { off * 2f64.powi(-unit) }
     }
@@ -38,12 +35,8 @@ impl Exact {
 
 const LN2: [f64; 4] =
     [std::f64::consts::LN_2, 2.319_046_813_846_299_6e-17, 5.707_708_438_416_212e-34, -3.582_432_210_601_811e-50];
-const HALF_PI: [f64; 4] = [
-    std::f64::consts::FRAC_PI_2,
-    6.123_233_995_736_766e-17,
-    -1.497_384_904_859_169_8e-33,
-    5.562_271_104_316_826e-50,
-];
+const HALF_PI: [f64; 4] =
+    [std::f64::consts::FRAC_PI_2, 6.123_233_995_736_766e-17, -1.497_384_904_859_169_8e-33, 5.562_271_104_316_826e-50];
 
 fn half_pi() -> Pair {
     Pair::of(&HALF_PI)
