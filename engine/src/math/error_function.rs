@@ -93,7 +93,7 @@ fn far<A: Arithmetic>(a: A) -> A {
     scaled(e.high.mul_add(q.high, e.high.mul_add(q_low, e.low * q.high)), rounded)
 }
 
-/// The error function. Odd; 1 from 5.93 on.
+/// The error function. Error below 1.7 ulp. Odd; 1 from 5.93 on.
 ///
 /// Beyond 3/4 it is 1 - erfc x, for which erfc x need not be known to its last place; `e^(-x^2)` is that of its derivative.
 #[inline(always)]
@@ -117,7 +117,7 @@ pub fn erf<A: Arithmetic>(x: A) -> A {
     with_sign_of(A::select(a.less(A::constant(JOINT)), near(a).value(), far), x)
 }
 
-/// The complementary error function 1 - erf x, accurate where erf x is near 1 too; 0 from 27.3 on.
+/// The complementary error function 1 - erf x, accurate where erf x is near 1 too. Error below 1.3 ulp. 0 from 27.3 on.
 #[inline(always)]
 pub fn erfc<A: Arithmetic>(x: A) -> A {
     let a = x.abs();

@@ -23,6 +23,8 @@ const LARGE: f64 = 1e300;
 
 impl Slow {
     /// The function of x, or of x and y.
+    #[cold]
+    #[inline(never)]
     pub fn apply(self, x: f64, y: f64) -> f64 {
         match self {
             Self::Sin => reduce_far(x).sin(),

@@ -105,7 +105,7 @@ fn simple(exact: fn(f64) -> Pair) -> impl Fn(f64) -> Exact {
 fn exponentials() {
     check(
         "exp",
-        1.2,
+        0.95,
         math::exp,
         |x| exact::exp(Pair(x, 0.0)),
         &[
@@ -116,7 +116,7 @@ fn exponentials() {
             Even(709.0, 709.78),
         ],
     );
-    check("exp, subnormal", 1.2, math::exp, |x| exact::exp(Pair(x, 0.0)), &[Even(-745.0, -708.0)]);
+    check("exp, subnormal", 0.95, math::exp, |x| exact::exp(Pair(x, 0.0)), &[Even(-745.0, -708.0)]);
     check(
         "expm1",
         1.3,
@@ -145,12 +145,12 @@ fn logarithms() {
         Around(std::f64::consts::FRAC_1_SQRT_2),
         Around(std::f64::consts::SQRT_2),
     ];
-    check("log", 1.2, math::log, simple(exact::log), kinds);
+    check("log", 1.0, math::log, simple(exact::log), kinds);
     check("log2", 1.2, math::log2, simple(exact::log2), kinds);
-    check("log10", 1.2, math::log10, simple(exact::log10), kinds);
+    check("log10", 1.0, math::log10, simple(exact::log10), kinds);
     check(
         "log1p",
-        1.2,
+        1.1,
         math::log1p,
         simple(exact::log_of_one_plus),
         &[
@@ -177,21 +177,21 @@ fn trigonometric_functions() {
         Around(3.0 * std::f64::consts::FRAC_PI_4),
         Around(1e-8),
     ];
-    check("sin", 1.2, math::sin, |x| exact::sin_cos(Pair(x, 0.0))[0].into(), kinds);
-    check("cos", 1.2, math::cos, |x| exact::sin_cos(Pair(x, 0.0))[1].into(), kinds);
-    check("tan", 1.2, math::tan, simple(exact::tan), kinds);
-    check("sinc", 1.2, math::sinc, simple(exact::sinc), kinds);
-    check("sin, far", 1.2, math::sin, |x| exact::sin_cos(Pair(x, 0.0))[0].into(), &[Logarithmic(2e6, 3e10)]);
-    check("cos, far", 1.2, math::cos, |x| exact::sin_cos(Pair(x, 0.0))[1].into(), &[Logarithmic(2e6, 3e10)]);
-    check("tan, far", 1.2, math::tan, simple(exact::tan), &[Logarithmic(2e6, 3e10)]);
-    check("sinc, far", 1.2, math::sinc, simple(exact::sinc), &[Logarithmic(2e6, 3e10)]);
+    check("sin", 0.75, math::sin, |x| exact::sin_cos(Pair(x, 0.0))[0].into(), kinds);
+    check("cos", 0.75, math::cos, |x| exact::sin_cos(Pair(x, 0.0))[1].into(), kinds);
+    check("tan", 0.85, math::tan, simple(exact::tan), kinds);
+    check("sinc", 0.75, math::sinc, simple(exact::sinc), kinds);
+    check("sin, far", 0.75, math::sin, |x| exact::sin_cos(Pair(x, 0.0))[0].into(), &[Logarithmic(2e6, 3e10)]);
+    check("cos, far", 0.75, math::cos, |x| exact::sin_cos(Pair(x, 0.0))[1].into(), &[Logarithmic(2e6, 3e10)]);
+    check("tan, far", 0.85, math::tan, simple(exact::tan), &[Logarithmic(2e6, 3e10)]);
+    check("sinc, far", 0.75, math::sinc, simple(exact::sinc), &[Logarithmic(2e6, 3e10)]);
 }
 
 #[test]
 fn slope_of_sinc() {
     check(
         "sinc_slope",
-        1.2,
+        1.0,
         math::sinc_slope,
         simple(exact::sinc_slope),
         &[Even(-4.0, 4.0), Logarithmic(1e-290, 4.0), Around(1.6), Around(-1.6)],
@@ -202,7 +202,7 @@ fn slope_of_sinc() {
         |x| Exact::from(exact::sinc_slope(x)).distance(math::sinc_slope(x), exponent(1.0 / x)),
     );
     println!("sinc_slope {:.3} ulp of 1/x at {:e}", far.0, far.1);
-    assert!(far.0 <= 1.5, "{far:?}");
+    assert!(far.0 <= 0.7, "{far:?}");
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn inverse_functions() {
     let joint = std::f64::consts::SQRT_2 - 1.0;
     check(
         "atan",
-        1.2,
+        0.7,
         math::atan,
         |x| exact::atan(Pair(x, 0.0)).into(),
         &[
@@ -226,8 +226,8 @@ fn inverse_functions() {
     );
     let kinds =
         &[Even(-1.0, 1.0), Logarithmic(1e-300, 1.0), Around(0.5), Around(-0.5), Even(0.999, 1.0), Even(-1.0, -0.999)];
-    check("asin", 1.2, math::asin, simple(exact::asin), kinds);
-    check("acos", 1.2, math::acos, simple(exact::acos), kinds);
+    check("asin", 0.65, math::asin, simple(exact::asin), kinds);
+    check("acos", 0.65, math::acos, simple(exact::acos), kinds);
     let found = worst(
         |random, i| {
             let x = random.argument([Even(-2.0, 2.0), Logarithmic(1e-140, 1e140)][i % 2]);
@@ -238,7 +238,7 @@ fn inverse_functions() {
         |(y, x)| Exact::from(exact::atan2(y, x)).distance_in_ulp(math::atan2(y, x)),
     );
     println!("atan2      {:.3} ulp at {:?}", found.0, found.1);
-    assert!(found.0 <= 1.0, "atan2: {found:?}");
+    assert!(found.0 <= 0.7, "atan2: {found:?}");
 }
 
 #[test]
@@ -252,9 +252,9 @@ fn hyperbolic_functions() {
         Around(1.5 * std::f64::consts::LN_2),
         Around(1e-8),
     ];
-    check("sinh", 1.2, math::sinh, exact::sinh, kinds);
-    check("cosh", 1.2, math::cosh, exact::cosh, kinds);
-    check("tanh", 1.2, math::tanh, simple(exact::tanh), kinds);
+    check("sinh", 0.9, math::sinh, exact::sinh, kinds);
+    check("cosh", 0.8, math::cosh, exact::cosh, kinds);
+    check("tanh", 1.0, math::tanh, simple(exact::tanh), kinds);
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn error_functions() {
         exact::erfc,
         &[Even(-6.0, 6.0), Even(0.0, 26.5), Logarithmic(1e-290, 26.5), Around(0.75), Around(-0.75), Around(2.0)],
     );
-    check("erfc, subnormal", 1.2, math::erfc, exact::erfc, &[Even(26.5, 27.2)]);
+    check("erfc, subnormal", 1.0, math::erfc, exact::erfc, &[Even(26.5, 27.2)]);
 }
 
 #[test]
@@ -298,10 +298,10 @@ fn powers() {
         |(x, y)| exact::pow(x, y).distance_in_ulp(math::pow(x, y)),
     );
     println!("pow        {:.3} ulp at {:?}", found.0, found.1);
-    assert!(found.0 <= 1.0, "pow: {found:?}");
+    assert!(found.0 <= 0.95, "pow: {found:?}");
     check(
         "cbrt",
-        1.2,
+        0.51,
         math::cbrt,
         simple(exact::cbrt),
         &[Logarithmic(1e-290, 1e300), Even(-10.0, 10.0), Even(0.3, 3.0)],
@@ -314,5 +314,5 @@ fn powers() {
         |(x, y)| exact::hypot(x, y).distance_in_ulp(math::hypot(x, y)),
     );
     println!("hypot      {:.3} ulp at {:?}", found.0, found.1);
-    assert!(found.0 <= 1.0, "hypot: {found:?}");
+    assert!(found.0 <= 0.51, "hypot: {found:?}");
 }
