@@ -77,12 +77,11 @@ fn worst<X: Copy>(mut draw: impl FnMut(&mut Random, usize) -> X, error: impl Fn(
     for i in 0..arguments() {
         let x = draw(&mut random, i);
         let error = error(x);
-        // a NaN counts as well
-        if !(error <= worst.0) {
+        if error.is_nan() {
+            return (f64::NAN, x);
+        }
+        if error > worst.0 {
             worst = (error, x);
-            if error.is_nan() {
-                break;
-            }
         }
     }
     worst

@@ -8,8 +8,11 @@ mod proof;
 mod recording;
 mod special;
 
+type Unary = (&'static str, fn(f64) -> f64);
+type Binary = (&'static str, fn(f64, f64) -> f64);
+
 /// The functions of one argument, by name.
-pub(super) const UNARY: &[(&str, fn(f64) -> f64)] = &[
+pub(super) const UNARY: &[Unary] = &[
     ("exp", super::exp),
     ("expm1", super::expm1),
     ("log", super::log),
@@ -33,5 +36,4 @@ pub(super) const UNARY: &[(&str, fn(f64) -> f64)] = &[
 ];
 
 /// The functions of two arguments, by name.
-pub(super) const BINARY: &[(&str, fn(f64, f64) -> f64)] =
-    &[("pow", super::pow), ("atan2", super::atan2), ("hypot", super::hypot)];
+pub(super) const BINARY: &[Binary] = &[("pow", super::pow), ("atan2", super::atan2), ("hypot", super::hypot)];
