@@ -104,7 +104,7 @@ fn simple(exact: fn(f64) -> Pair) -> impl Fn(f64) -> Exact {
 fn exponentials() {
     check(
         "exp",
-        0.95,
+        1.0,
         math::exp,
         |x| exact::exp(Pair(x, 0.0)),
         &[
@@ -115,10 +115,10 @@ fn exponentials() {
             Even(709.0, 709.78),
         ],
     );
-    check("exp, subnormal", 0.95, math::exp, |x| exact::exp(Pair(x, 0.0)), &[Even(-745.0, -708.0)]);
+    check("exp, subnormal", 1.0, math::exp, |x| exact::exp(Pair(x, 0.0)), &[Even(-745.0, -708.0)]);
     check(
         "expm1",
-        1.3,
+        1.4,
         math::expm1,
         |x| exact::expm1(Pair(x, 0.0)),
         &[
@@ -144,12 +144,12 @@ fn logarithms() {
         Around(std::f64::consts::FRAC_1_SQRT_2),
         Around(std::f64::consts::SQRT_2),
     ];
-    check("log", 1.0, math::log, simple(exact::log), kinds);
+    check("log", 1.05, math::log, simple(exact::log), kinds);
     check("log2", 1.2, math::log2, simple(exact::log2), kinds);
-    check("log10", 1.0, math::log10, simple(exact::log10), kinds);
+    check("log10", 1.05, math::log10, simple(exact::log10), kinds);
     check(
         "log1p",
-        1.1,
+        1.2,
         math::log1p,
         simple(exact::log_of_one_plus),
         &[
@@ -253,7 +253,7 @@ fn hyperbolic_functions() {
     ];
     check("sinh", 0.9, math::sinh, exact::sinh, kinds);
     check("cosh", 0.8, math::cosh, exact::cosh, kinds);
-    check("tanh", 1.0, math::tanh, simple(exact::tanh), kinds);
+    check("tanh", 1.05, math::tanh, simple(exact::tanh), kinds);
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn error_functions() {
     );
     check(
         "erfc",
-        1.3,
+        1.4,
         math::erfc,
         exact::erfc,
         &[Even(-6.0, 6.0), Even(0.0, 26.5), Logarithmic(1e-290, 26.5), Around(0.75), Around(-0.75), Around(2.0)],
@@ -297,7 +297,7 @@ fn powers() {
         |(x, y)| exact::pow(x, y).distance_in_ulp(math::pow(x, y)),
     );
     println!("pow        {:.3} ulp at {:?}", found.0, found.1);
-    assert!(found.0 <= 0.95, "pow: {found:?}");
+    assert!(found.0 <= 1.0, "pow: {found:?}");
     check(
         "cbrt",
         0.51,
