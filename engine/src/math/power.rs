@@ -44,7 +44,7 @@ fn log_double<A: Arithmetic>(x: A) -> Double<A> {
     Double::sum(second.high, low)
 }
 
-/// `x^y`. Error below 1 ulp. x^0 = 1^y = 1 whatever the other is; a negative x has a power for integers y only; zeros and infinities as in IEEE 754-2019,
+/// `x^y`. Error below 1.1 ulp. x^0 = 1^y = 1 whatever the other is; a negative x has a power for integers y only; zeros and infinities as in IEEE 754-2019,
 /// section 9.2.1 (`pow`).
 ///
 /// e^(y log x), log x and the product being sums of two numbers, so that the error of the exponent is below 2^-55.

@@ -297,7 +297,7 @@ fn powers() {
         |(x, y)| exact::pow(x, y).distance_in_ulp(math::pow(x, y)),
     );
     println!("pow        {:.3} ulp at {:?}", found.0, found.1);
-    assert!(found.0 <= 1.0, "pow: {found:?}");
+    assert!(found.0 <= 1.1, "pow: {found:?}");
     check(
         "cbrt",
         0.51,
