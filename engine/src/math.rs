@@ -4,7 +4,7 @@
 //! without branches, tables or conversions to integers. The functions here are their scalar form; an interpreter over vectors, or a
 //! compiler that records the operations, has the same bits. [`single`] holds the same functions in f32.
 //!
-//! Errors are in units of the last place of the exact result (ulp): bounds that a million arguments of every difficult kind kept
+//! Errors are in units of the last place of the exact result (ulp): bounds that 100,000 to a million arguments of difficult kinds kept
 //! (`tests/accuracy.rs`, which holds every function to the bound stated), against a reference of 97 bits or more (`tests/exact.rs`).
 //! The polynomials come from scripts/math_polynomials.py.
 
