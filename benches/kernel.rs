@@ -62,11 +62,13 @@ fn kernels(criterion: &mut Criterion) {
         let free = (0..theta.len()).collect();
         let program = Program::new(model, free);
         let request = |precision| Request::linearize(theta.to_vec(), Costing { precision, ..Costing::default() });
-        for set in InstructionSet::available() {
-            let mut evaluator = Blocks::with(set).evaluator(&program);
+        let tapes = InstructionSet::available().map(|set| (format!("block tape, {}", set.name()), Blocks::with(set)));
+        let best = Blocks::new();
+        for (backend, blocks) in std::iter::once((best.name(), best)).chain(tapes) {
+            let mut evaluator = blocks.evaluator(&program);
             for (precision, request) in Precision::NAMES.map(|(name, precision)| (name, request(precision))) {
                 for (columns, tile) in [("f64", &tile), ("f32", &small)] {
-                    let id = format!("{name}, block tape, {}, {precision} of {columns} columns", set.name());
+                    let id = format!("{name}, {backend}, {precision} of {columns} columns");
                     group.bench_function(id, |bencher| bencher.iter(|| evaluator.evaluate(&request, black_box(tile))));
                 }
             }

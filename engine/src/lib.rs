@@ -67,6 +67,7 @@ pub mod loss;
 pub mod math;
 pub mod minimize;
 pub mod models;
+mod native;
 pub mod normal;
 pub mod params;
 pub mod penalty;

@@ -7,30 +7,33 @@
 use super::accumulate::{BLOCK, Corrected, LANES, SEGMENT, correct, fold_lanes, fold_segments, is_linear};
 pub use super::lanes::InstructionSet;
 use super::lanes::{self, Work};
-use super::machine::{Buffer, Machine, Word};
+use super::machine::{Body, Buffer, Machine, NativeBody};
 use super::magnitudes::Magnitudes;
 use super::scalar::{count, finish_cost};
 use super::{Backend, Costing, Evaluator, Precision, Program, Question, Request, Solver};
 use crate::data::tile::Tile;
 use crate::linalg::Triangle;
+use crate::native::Native;
 use crate::normal::{NormalEquations, Sums};
 use crate::tape::Tape;
 
-/// The block tape backend.
+/// The backend for CPUs: the block tape, with native code where there is some.
 #[derive(Clone, Copy, Debug)]
 pub struct Blocks {
     set: InstructionSet,
+    native: bool,
 }
 
 impl Blocks {
     /// For the best instruction set of this machine.
     pub fn new() -> Self {
-        Self::with(InstructionSet::detect())
+        let set = InstructionSet::detect();
+        Self { set, native: set == InstructionSet::Avx512 }
     }
 
-    /// For a given instruction set; panics when it runs where there is none.
+    /// The block tape alone, for a given instruction set; panics when it runs where there is none.
     pub fn with(set: InstructionSet) -> Self {
-        Self { set }
+        Self { set, native: false }
     }
 }
 
@@ -42,7 +45,7 @@ impl Default for Blocks {
 
 impl Backend for Blocks {
     fn name(&self) -> String {
-        format!("cpu (block tape, {})", self.set.name())
+        format!("cpu ({}, {})", if self.native { "native code" } else { "block tape" }, self.set.name())
     }
 
     fn evaluator(&self, program: &Program) -> Box<dyn Evaluator> {
@@ -51,11 +54,13 @@ impl Backend for Blocks {
         let registers = slopes.registers().max(value.registers());
         let variables = program.model().variables().len();
         let width = NormalEquations::width(program.n_free());
+        let native = if self.native { Native::new(self.set, &value, &slopes, variables) } else { None };
         Box::new(BlockEvaluator {
             set: self.set,
             n_free: program.n_free(),
             slopes,
             value,
+            native,
             double: Machine::new(variables, registers),
             single: Machine::new(variables, registers),
             scratch: Scratch {
@@ -77,6 +82,8 @@ struct BlockEvaluator {
     n_free: usize,
     slopes: Tape,
     value: Tape,
+    /// Runs what there is code for, in f64.
+    native: Option<Native>,
     double: Machine<f64>,
     single: Machine<f32>,
     scratch: Scratch,
@@ -103,12 +110,16 @@ struct Scratch {
 
 impl Evaluator for BlockEvaluator {
     fn evaluate(&mut self, request: &Request, tile: &Tile) -> Sums {
-        let Self { set, n_free, slopes, value, double, single, scratch } = self;
+        let Self { set, n_free, slopes, value, native, double, single, scratch } = self;
         let program = Tapes { set: *set, n_free: *n_free, slopes, value };
         let mut triangles = Vec::new();
-        let all = match request.costing.precision {
-            Precision::F64 => program.evaluate(double, scratch, request, tile, &mut triangles),
-            Precision::F32 => program.evaluate(single, scratch, request, tile, &mut triangles),
+        let all = match (request.costing.precision, native) {
+            (Precision::F64, Some(native)) => {
+                let mut body = NativeBody::new(native, double);
+                program.evaluate(&mut body, scratch, request, tile, &mut triangles)
+            }
+            (Precision::F64, None) => program.evaluate(double, scratch, request, tile, &mut triangles),
+            (Precision::F32, _) => program.evaluate(single, scratch, request, tile, &mut triangles),
         };
         Sums { triangles, ..Sums::of_tile(all, tile.counts) }
     }
@@ -139,10 +150,10 @@ struct Tapes<'a> {
 }
 
 impl Tapes<'_> {
-    /// The sums of a request, by a machine of either type.
-    fn evaluate<T: Word>(
+    /// The sums of a request.
+    fn evaluate<B: Body>(
         &self,
-        machine: &mut Machine<T>,
+        body: &mut B,
         scratch: &mut Scratch,
         request: &Request,
         tile: &Tile,
@@ -151,7 +162,7 @@ impl Tapes<'_> {
         let costing = &request.costing;
         let loss = &costing.loss;
         let mut sum_tile = |theta: &[f64], kind: Kind<'_>, width: usize| {
-            self.sum_tile(machine, scratch, theta, costing, tile, kind, width)
+            self.sum_tile(body, scratch, theta, costing, tile, kind, width)
         };
         let mut all = Vec::with_capacity(request.width(self.n_free));
         match &request.question {
@@ -183,10 +194,10 @@ impl Tapes<'_> {
     }
 
     /// Sums a tile at one theta.
-    #[expect(clippy::too_many_arguments, reason = "machine and scratch are lent apart, the rest is what is asked")]
-    fn sum_tile<T: Word>(
+    #[expect(clippy::too_many_arguments, reason = "body and scratch are lent apart, the rest is what is asked")]
+    fn sum_tile<B: Body>(
         &self,
-        machine: &mut Machine<T>,
+        body: &mut B,
         scratch: &mut Scratch,
         theta: &[f64],
         costing: &Costing,
@@ -195,12 +206,12 @@ impl Tapes<'_> {
         width: usize,
     ) -> Vec<f64> {
         let tape = if kind.needs_jacobian() { self.slopes } else { self.value };
-        machine.set(tape, theta);
+        body.set(tape, kind.needs_jacobian(), theta);
         let n = tile.y.len();
         let mut segments = Vec::with_capacity(n.div_ceil(SEGMENT));
         for start in (0..n).step_by(SEGMENT) {
             let segment =
-                Segment { tape, machine, costing, tile, start, end: n.min(start + SEGMENT), kind: &mut kind, scratch };
+                Segment { tape, body, costing, tile, start, end: n.min(start + SEGMENT), kind: &mut kind, scratch };
             lanes::run(self.set, segment);
             segments.push(scratch.lanes[..width].iter().map(fold_lanes).collect());
         }
@@ -209,9 +220,9 @@ impl Tapes<'_> {
 }
 
 /// One segment of a tile; leaves its sums in `scratch.lanes`.
-struct Segment<'a, 'k, T> {
+struct Segment<'a, 'k, B> {
     tape: &'a Tape,
-    machine: &'a mut Machine<T>,
+    body: &'a mut B,
     costing: &'a Costing,
     tile: &'a Tile,
     start: usize,
@@ -220,7 +231,7 @@ struct Segment<'a, 'k, T> {
     scratch: &'a mut Scratch,
 }
 
-impl<T: Word> Work for Segment<'_, '_, T> {
+impl<B: Body> Work for Segment<'_, '_, B> {
     #[inline(always)]
     fn run(mut self) {
         for lanes in &mut self.scratch.lanes {
@@ -228,7 +239,11 @@ impl<T: Word> Work for Segment<'_, '_, T> {
         }
         for first in (self.start..self.end).step_by(BLOCK) {
             let block = first..self.end.min(first + BLOCK);
-            self.machine.run(self.tape, self.tile, block.clone());
+            let block = block.start + self.sum(&block)..block.end;
+            if block.is_empty() {
+                continue;
+            }
+            self.body.run(self.tape, self.kind.needs_jacobian(), self.tile, block.clone());
             self.residuals(block.clone());
             if self.kind.needs_jacobian() {
                 self.jacobian(block.clone());
@@ -238,14 +253,33 @@ impl<T: Word> Work for Segment<'_, '_, T> {
     }
 }
 
-impl<T: Word> Segment<'_, '_, T> {
+impl<B: Body> Segment<'_, '_, B> {
+    /// Sums as many points of a block as can be done in one go; how many those were.
+    #[inline(always)]
+    fn sum(&mut self, block: &std::ops::Range<usize>) -> usize {
+        let has_slopes = match self.kind {
+            Kind::Linearize(None) => true,
+            Kind::Cost => false,
+            _ => return 0,
+        };
+        if !is_linear(&self.costing.loss) {
+            return 0;
+        }
+        let Scratch { raw, lanes, .. } = &mut *self.scratch;
+        let done = self.body.sum(has_slopes, self.tile, block, lanes, raw);
+        if has_slopes && let Some(neighbours) = lanes.last_mut() {
+            add_neighbours(neighbours, &raw[..done]);
+        }
+        done
+    }
+
     /// raw = (f - y)/sigma; under a loss also residual, rho and the factor on J.
     #[inline(always)]
     fn residuals(&mut self, block: std::ops::Range<usize>) {
         let n = block.len();
         let Scratch { y, weights, raw, residual, rho, factor, .. } = &mut *self.scratch;
         let raw = &mut raw[..n];
-        let f = self.machine.output(self.tape.outputs()[0], self.tile, &block);
+        let f = self.body.output(self.tape, 0, self.tile, &block);
         f.minus(self.tile.y.view(block.clone(), y), raw);
         if let Some(given) = &self.tile.inverse_sigma {
             scale(raw, given.view(block, weights));
@@ -268,9 +302,9 @@ impl<T: Word> Segment<'_, '_, T> {
         let n = block.len();
         let Scratch { weights, jacobian, factor, .. } = &mut *self.scratch;
         let weights = self.tile.inverse_sigma.as_ref().map(|given| given.view(block.clone(), weights));
-        for (column, &output) in jacobian.iter_mut().zip(&self.tape.outputs()[1..]) {
+        for (column, output) in jacobian.iter_mut().zip(1..) {
             let column = &mut column[..n];
-            self.machine.output(output, self.tile, &block).widen(column);
+            self.body.output(self.tape, output, self.tile, &block).widen(column);
             if let Some(w) = weights {
                 scale(column, w);
             }

@@ -6,10 +6,11 @@
 
 use std::ops::{Deref, DerefMut, Range};
 
-use super::accumulate::BLOCK;
+use super::accumulate::{BLOCK, LANES};
 use crate::data::numbers::Numbers;
 use crate::data::tile::Tile;
 use crate::math;
+use crate::native::Native;
 use crate::real::Real;
 use crate::tape::{Operand, Operation, Step, Tape};
 
@@ -84,6 +85,85 @@ impl<T> DerefMut for Buffer<T> {
     }
 }
 
+/// What computes the outputs of a tape over blocks of points: f, and its slopes if the tape has them.
+pub(super) trait Body {
+    /// What it computes in.
+    type Word: Word;
+
+    /// Takes another theta.
+    fn set(&mut self, tape: &Tape, has_slopes: bool, theta: &[f64]);
+
+    /// Runs over a block.
+    fn run(&mut self, tape: &Tape, has_slopes: bool, tile: &Tile, block: Range<usize>);
+
+    /// Output `k` over the block that was run last.
+    fn output<'a>(&'a self, tape: &Tape, k: usize, tile: &'a Tile, block: &Range<usize>) -> Output<'a, Self::Word>;
+
+    /// Adds the sums of the first points of a block under the linear loss to their lanes, and stores their residuals; how many
+    /// points those were. Rows are whole.
+    fn sum(
+        &mut self,
+        _has_slopes: bool,
+        _tile: &Tile,
+        _block: &Range<usize>,
+        _lanes: &mut [[f64; LANES]],
+        _residuals: &mut [f64],
+    ) -> usize {
+        0
+    }
+}
+
+/// Native code, and the block tape for blocks with points that it does not serve.
+pub(super) struct NativeBody<'a> {
+    pub(super) native: &'a mut Native,
+    pub(super) tape: &'a mut Machine<f64>,
+    /// Whether the block that was run last was.
+    by_tape: bool,
+}
+
+impl<'a> NativeBody<'a> {
+    pub(super) fn new(native: &'a mut Native, tape: &'a mut Machine<f64>) -> Self {
+        Self { native, tape, by_tape: false }
+    }
+}
+
+impl Body for NativeBody<'_> {
+    type Word = f64;
+
+    fn set(&mut self, tape: &Tape, has_slopes: bool, theta: &[f64]) {
+        self.native.set(tape, has_slopes, theta);
+        self.tape.set(tape, has_slopes, theta);
+    }
+
+    #[inline(always)]
+    fn run(&mut self, tape: &Tape, has_slopes: bool, tile: &Tile, block: Range<usize>) {
+        self.by_tape = !self.native.run(has_slopes, tile, &block);
+        if self.by_tape {
+            self.tape.run(tape, has_slopes, tile, block);
+        }
+    }
+
+    #[inline(always)]
+    fn output<'a>(&'a self, tape: &Tape, k: usize, tile: &'a Tile, block: &Range<usize>) -> Output<'a, f64> {
+        if self.by_tape {
+            self.tape.output(tape, k, tile, block)
+        } else {
+            Output::Each(self.native.output(k, block.len()))
+        }
+    }
+
+    fn sum(
+        &mut self,
+        has_slopes: bool,
+        tile: &Tile,
+        block: &Range<usize>,
+        lanes: &mut [[f64; LANES]],
+        residuals: &mut [f64],
+    ) -> usize {
+        self.native.sum(has_slopes, tile, block, lanes, residuals)
+    }
+}
+
 /// Registers of one thread, reused for every block.
 pub(super) struct Machine<T> {
     /// Variables of the block whose columns have the other type.
@@ -120,17 +200,19 @@ impl<T: Word> Machine<T> {
             rounded: Vec::new(),
         }
     }
+}
 
-    /// Runs the part of a tape that depends on theta alone.
-    pub(super) fn set(&mut self, tape: &Tape, theta: &[f64]) {
+impl<T: Word> Body for Machine<T> {
+    type Word = T;
+
+    fn set(&mut self, tape: &Tape, _has_slopes: bool, theta: &[f64]) {
         tape.run_uniforms(theta, &mut self.uniforms);
         self.rounded.clear();
         self.rounded.extend(self.uniforms.iter().map(|&value| T::nearest(value)));
     }
 
-    /// Runs the rest over a block.
     #[inline(always)]
-    pub(super) fn run(&mut self, tape: &Tape, tile: &Tile, block: Range<usize>) {
+    fn run(&mut self, tape: &Tape, _has_slopes: bool, tile: &Tile, block: Range<usize>) {
         let n = block.len();
         for (scratch, column) in self.x.iter_mut().zip(&tile.x) {
             if T::stored(column).is_none() {
@@ -160,6 +242,17 @@ impl<T: Word> Machine<T> {
     }
 
     #[inline(always)]
+    fn output<'a>(&'a self, tape: &Tape, k: usize, tile: &'a Tile, block: &Range<usize>) -> Output<'a, T> {
+        match tape.outputs()[k] {
+            Operand::Variable(index) => Output::Each(variable(&self.x, tile, index, block)),
+            Operand::Register(index) => Output::Each(&self.registers[index as usize][..block.len()]),
+            Operand::Uniform(index) => Output::Same(self.uniforms[index as usize]),
+        }
+    }
+}
+
+impl<T: Word> Machine<T> {
+    #[inline(always)]
     fn select(&mut self, operation: Operation, tile: &Tile, block: &Range<usize>) {
         let Operation::Select(condition, then, otherwise) = operation else {
             unreachable!("called for selections only")
@@ -182,16 +275,6 @@ impl<T: Word> Machine<T> {
         let target = &mut self.spare[..n];
         for i in 0..n {
             target[i] = if c[i] != T::ZERO { a[i] } else { b[i] };
-        }
-    }
-
-    /// What the tape that ran last has computed.
-    #[inline(always)]
-    pub(super) fn output<'a>(&'a self, operand: Operand, tile: &'a Tile, block: &Range<usize>) -> Output<'a, T> {
-        match operand {
-            Operand::Variable(index) => Output::Each(variable(&self.x, tile, index, block)),
-            Operand::Register(index) => Output::Each(&self.registers[index as usize][..block.len()]),
-            Operand::Uniform(index) => Output::Same(self.uniforms[index as usize]),
         }
     }
 }

@@ -22,7 +22,7 @@ pub mod accumulate;
 pub mod blocks;
 #[cfg(test)]
 mod conformance;
-mod lanes;
+pub(crate) mod lanes;
 mod machine;
 pub mod magnitudes;
 pub mod request;

@@ -55,6 +55,19 @@ pub trait Arithmetic:
     /// that the fast formula does not serve and that hardly occur.
     fn rarely(mask: Self::Mask, value: Self, slow: Slow, x: Self, y: Self) -> Self;
 
+    /// `self 2^k`, rounded once, where `rounded = 1.5 2^52 + k` and `|k| < 2000`: 2^k is applied in two factors, of which the first loses
+    /// nothing.
+    #[inline(always)]
+    fn scaled(self, rounded: Self) -> Self {
+        /// The bits of 1.
+        const ONE: u64 = 0x3FF0_0000_0000_0000;
+        let k = rounded.to_bits();
+        let half = k.shr(1);
+        // what stands above the low twelve bits of either goes over the edge
+        let power_of_two = |k: Self::Bits| Self::from_bits(k.shl(52).plus(Self::Bits::constant(ONE)));
+        self * power_of_two(half) * power_of_two(k.minus(half))
+    }
+
     /// `self` where `self < other`, else `other`: what x86 calls a minimum, so one instruction there. A NaN in `other` stays.
     #[inline(always)]
     fn lesser(self, other: Self) -> Self {

@@ -6,9 +6,6 @@ use super::double::{Double, polynomial};
 /// 1.5 2^52: adding it rounds to an integer, which then stands in the low bits.
 pub(super) const ROUND: f64 = 6_755_399_441_055_744.0;
 
-/// The bits of 1.
-const ONE: u64 = 0x3FF0_0000_0000_0000;
-
 /// x = k ln 2 + r + r_low, `|r| <= 0.347`, with k standing in the low bits of `rounded`.
 pub(super) struct Reduced<A> {
     pub(super) rounded: A,
@@ -60,15 +57,10 @@ fn second_order<A: Arithmetic>(r: A) -> A {
     )
 }
 
-/// `e 2^k`, k as it stands in the low bits of `rounded`, `|k| < 2000`. 2^k is applied in two factors, so that results that underflow
-/// gradually are rounded once.
+/// `e 2^k`, k as it stands in the low bits of `rounded`, `|k| < 2000`.
 #[inline(always)]
 pub(super) fn scaled<A: Arithmetic>(e: A, rounded: A) -> A {
-    let k = rounded.to_bits();
-    let half = k.shr(1);
-    // what stands above the low twelve bits of either goes over the edge
-    let power_of_two = |k: A::Bits| A::from_bits(k.shl(52).plus(A::Bits::constant(ONE)));
-    e * power_of_two(half) * power_of_two(k.minus(half))
+    e.scaled(rounded)
 }
 
 /// `e^x`. Error below 1 ulp, subnormal results included.
